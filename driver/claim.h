@@ -1,0 +1,56 @@
+// What a workload was given, in the driver's own words.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hal/accel/accelerator.h"
+#include "hal/accel/container_edits.h"
+
+namespace drapci::driver {
+
+// One device of a claim.
+struct DeviceRequest {
+  std::vector<std::string> request_names;  // the claim's requests that this device answers
+  std::string pool;                        // echoed; the driver finds devices by name alone
+  std::string device;                      // "pci-0000-02-00-0" or "pci-0000-02-00-0-vf3"
+  std::string share_id;                    // one consumer's portion; empty: the whole device
+  bool admin_access = false;               // looks on: holds nothing, changes nothing
+  hal::Access access = hal::Access::kKernel;
+  bool operator==(const DeviceRequest&) const = default;
+};
+
+// One claim to prepare. Checked by the manager, not trusted.
+struct ClaimRequest {
+  std::string uid;  // the key of everything; names may repeat
+  std::string namespace_name;
+  std::string name;
+  std::vector<DeviceRequest> devices;
+  bool operator==(const ClaimRequest&) const = default;
+};
+
+// A device of a prepared claim.
+struct PreparedDevice {
+  DeviceRequest request;
+  std::string accelerator;
+  std::string part;
+  std::vector<std::string> cdi_ids;  // fully qualified: "dra.pci/claim=pci-0000-02-00-0-vf3-<uid>"
+  bool operator==(const PreparedDevice&) const = default;
+};
+
+struct PreparedClaim {
+  std::vector<PreparedDevice> devices;
+  bool operator==(const PreparedClaim&) const = default;
+};
+
+// Limits on what a caller may send; beyond them a claim is refused.
+inline constexpr size_t kMaxDevicesPerClaim = 32;
+inline constexpr size_t kMaxUidLength = 64;
+
+// A UID becomes part of file names: letters, digits and '-' only, 1 to kMaxUidLength of them.
+bool IsValidUid(std::string_view uid);
+
+}  // namespace drapci::driver

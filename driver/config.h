@@ -1,0 +1,50 @@
+// /etc/drapci/config.yaml: strict, with every error of the file in one run.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hal/accel/accelerator.h"
+#include "hal/base/log.h"
+#include "hal/base/result.h"
+#include "hal/pci/function.h"
+
+namespace drapci::driver {
+
+// One rule of `accelerators:`. The first rule that matches a function decides its policy.
+struct AcceleratorRule {
+  std::optional<hal::PciAddress> address;
+  std::optional<uint16_t> vendor, device;
+  std::optional<uint32_t> class_code, class_mask;  // "0200xx" style prefix: class: 0x02, 0x0200 or 0x020000
+  hal::AcceleratorPolicy policy;
+  bool Matches(const hal::PciFunction& function) const;
+};
+
+struct Config {
+  std::string driver_name = "dra.pci";
+  std::string node_name;             // empty: the host's name
+  std::string state_dir = "/var/lib/drapci";
+  std::string cdi_dir = "/var/run/cdi";
+  std::string control_socket = "/run/drapci/control.sock";
+  std::string control_group = "drapci";     // group of the control socket, mode 0660; ignored when absent
+  std::string kubelet_root = "/var/lib/kubelet";
+  std::string claim_dir;             // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
+  bool standalone = false;           // no kubelet sockets
+  LogLevel log_level = LogLevel::kInfo;
+  int step_timeout_seconds = 30;     // deadline of one step
+  std::vector<AcceleratorRule> accelerators;
+
+  hal::AcceleratorPolicy PolicyFor(const hal::PciFunction& function) const;
+};
+
+struct ConfigError {
+  int line = 0;      // from 1; 0: the file as a whole
+  std::string text;  // what is wrong and what is allowed
+};
+
+// Either a configuration, or every error found. Pure; fuzzed. Never throws.
+std::expected<Config, std::vector<ConfigError>> ParseConfig(std::string_view yaml);
+
+}  // namespace drapci::driver

@@ -1,0 +1,49 @@
+// The one place that orders hardware changes: prepares and releases claims as journaled transactions.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "driver/claim.h"
+#include "driver/inventory.h"
+#include "driver/record.h"
+
+namespace drapci::driver {
+
+// One way in which journal, hardware and CDI directory disagree.
+struct Difference {
+  std::string claim_uid;  // empty: no claim is concerned
+  std::string subject;    // accelerator, "SETTING TARGET" or file
+  std::string text;       // one sentence
+};
+
+// Threads: every method may be called from any thread; callbacks run on a worker thread. Changes of one
+// accelerator run one at a time, those of different accelerators side by side; calls for one claim are
+// answered in order.
+class Manager {
+ public:
+  virtual ~Manager() = default;
+
+  // The steps that Prepare would take and the CDI specification it would write; touches nothing.
+  struct DryRun {
+    Plan plan;
+    PreparedClaim answer;
+    std::string cdi_spec;  // JSON; device nodes that do not exist before the steps run are left out
+  };
+  virtual void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) = 0;
+
+  // Idempotent: the same UID again gets the stored answer, after the CDI file and the device state have
+  // been looked at again. A UID that is held with other devices is refused (kConflict).
+  virtual void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) = 0;
+
+  // By UID alone; an unknown one is success.
+  virtual void Unprepare(std::string uid, std::function<void(Result<>)> done) = 0;
+
+  virtual std::vector<ClaimRecord> Claims() const = 0;                      // by UID, standing ones too
+  virtual std::shared_ptr<const Snapshot> CurrentSnapshot() const = 0;      // never null
+  virtual void Verify(std::function<void(Result<std::vector<Difference>>)> done) = 0;
+};
+
+}  // namespace drapci::driver

@@ -1,0 +1,36 @@
+// Which family drives which function: one constant table.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "hal/accel/accelerator.h"
+
+namespace drapci::hal {
+
+struct Family {
+  std::string_view name;
+  // Whether this family drives the function. Families are asked in the table's order.
+  bool (*matches)(const PciFunction& function);
+  // `in_host_use` is the reason why the machine needs the function itself, empty when it does not.
+  std::unique_ptr<Accelerator> (*make)(Host& host, PciFunction function, AcceleratorPolicy policy,
+                                       std::string in_host_use);
+  // Adds the family's own settings; null when it needs only the common ones.
+  void (*add_settings)(Host& host, SettingTable& table);
+};
+
+// From the most specific to "any PCI function".
+std::span<const Family> Families();
+
+// The family for `function`; null for what is never managed (bridges, VFs: those are parts of their PF).
+const Family* MatchFamily(const PciFunction& function);
+
+// All settings of all families.
+SettingTable MakeSettings(Host& host);
+
+// "pci-0000-02-00-0"
+std::string AcceleratorName(const PciAddress& address);
+
+}  // namespace drapci::hal

@@ -1,0 +1,20 @@
+// The machine, as the rest of drapci sees it: the seams, handed down by reference.
+#pragma once
+
+#include "hal/os/clock.h"
+#include "hal/os/dev_io.h"
+#include "hal/os/device_events.h"
+#include "hal/os/netlink.h"
+#include "hal/os/sysfs.h"
+
+namespace drapci::hal {
+
+struct Host {
+  Sysfs& sysfs;
+  DevIo& dev;
+  Netlink& netlink;
+  DeviceEvents& events;
+  Clock& clock;
+};
+
+}  // namespace drapci::hal
