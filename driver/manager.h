@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "driver/claim.h"
@@ -42,6 +44,8 @@ class Manager {
   virtual void Unprepare(std::string uid, std::function<void(Result<>)> done) = 0;
 
   virtual std::vector<ClaimRecord> Claims() const = 0;                      // by UID, standing ones too
+  // The record of one claim; costs the same however many are held.
+  virtual std::optional<ClaimRecord> FindClaim(std::string_view uid) const = 0;
   virtual std::shared_ptr<const Snapshot> CurrentSnapshot() const = 0;      // never null
   virtual void Verify(std::function<void(Result<std::vector<Difference>>)> done) = 0;
 };
