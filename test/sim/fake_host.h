@@ -1,0 +1,160 @@
+// A whole simulated machine for unit tests, in one line: FakeHost machine;
+// machine.kernel.AddFunction(...); code_under_test(machine.host).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hal/os/host.h"
+#include "hal/os/state_dir.h"
+#include "hal/pci/scan.h"
+#include "test/sim/kernel/fake_sysfs.h"
+#include "test/sim/kernel/kernel.h"
+
+namespace drapci::sim {
+
+// Time stands still until somebody moves it; where the kernel would sleep, FakeHost moves it. Any
+// thread.
+class FakeClock : public hal::Clock {
+ public:
+  hal::MonotonicTime Now() const override;
+  hal::WallTime Wall() const override;
+  void Advance(std::chrono::nanoseconds by);
+
+ private:
+  mutable std::mutex mutex_;
+  std::chrono::nanoseconds since_start_{std::chrono::hours(1)};
+};
+
+// The nodes that the kernel has made. Opening one gives a descriptor of /dev/null; ioctl is
+// answered by `on_ioctl`, and ENOTTY without it.
+class FakeDevIo : public hal::DevIo {
+ public:
+  explicit FakeDevIo(const Kernel& kernel) : kernel_(kernel) {}
+  Result<hal::NodeInfo> Stat(std::string_view path) const override;
+  Result<UniqueFd> Open(std::string_view path, int flags) override;
+  Result<int> Ioctl(int fd, unsigned long request, void* argument) override;
+
+  std::function<Result<int>(std::string_view path, unsigned long request, void* argument)> on_ioctl;
+
+ private:
+  const Kernel& kernel_;
+  std::mutex mutex_;
+  std::map<int, std::string> open_;
+};
+
+// Answers RTM_GETROUTE dumps with the default routes that the test has set; every other request is
+// recorded and acknowledged, or answered by `on_talk`.
+class FakeNetlink : public hal::Netlink {
+ public:
+  Result<std::vector<hal::NetlinkMessage>> Talk(int protocol,
+                                                std::span<const std::byte> request) override;
+  void SetDefaultRouteInterfaces(std::vector<int> indexes);
+  // The other requests so far.
+  std::vector<hal::NetlinkMessage> Requests() const;
+
+  std::function<std::optional<Result<std::vector<hal::NetlinkMessage>>>(
+      int protocol, std::span<const std::byte> request)>
+      on_talk;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<int> default_routes_;
+  std::vector<hal::NetlinkMessage> requests_;
+};
+
+// The kernel's events. WaitUntil never waits: it asks, runs what the kernel has deferred, asks
+// again; when nothing is left that could change the answer, the deadline "passes" (the clock moves
+// to it).
+class FakeDeviceEvents : public hal::DeviceEvents {
+ public:
+  FakeDeviceEvents(Kernel& kernel, FakeClock& clock);
+  void Listen(std::function<void(const hal::DeviceEvent&)> listener) override;
+  bool WaitUntil(const std::function<bool()>& done, hal::MonotonicTime deadline) override;
+  std::string Source() const override { return "kernel"; }
+  // As if the socket had overflowed.
+  void Lose();
+  // All events so far as "action subsystem last-component", for assertions on order.
+  std::vector<std::string> Seen() const;
+
+ private:
+  void Deliver(const hal::DeviceEvent& event);
+
+  Kernel& kernel_;
+  FakeClock& clock_;
+  mutable std::mutex mutex_;
+  std::function<void(const hal::DeviceEvent&)> listener_;
+  std::vector<std::string> seen_;
+};
+
+// A directory in memory. Any thread.
+class FakeStateDir : public hal::StateDir {
+ public:
+  explicit FakeStateDir(std::string path = "/var/lib/drapci") : path_(std::move(path)) {}
+  Result<> Replace(std::string_view name, std::string_view content) override;
+  Result<> Remove(std::string_view name) override;
+  Result<std::string> Read(std::string_view name) const override;
+  Result<std::vector<std::string>> List() const override;
+  const std::string& path() const override { return path_; }
+
+  // From now on, until `count` changes have failed (negative: always), Replace and Remove fail with
+  // this errno (ENOSPC, EROFS, EIO) and change nothing. 0 ends it.
+  void FailChanges(int error, int count = -1);
+  // The next `count` reads of `name` fail.
+  void FailReads(std::string name, int error, int count = 1);
+  // Successful changes so far; each costs a durable write in the real one.
+  int changes() const;
+
+ private:
+  int TakeFault();
+  std::string path_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string, std::less<>> files_;
+  int error_ = 0, failures_left_ = 0, changes_ = 0;
+  mutable std::map<std::string, std::pair<int, int>, std::less<>> read_faults_;
+};
+
+// Scans the model as libpci would scan /sys: ids and sysfs facts of every function present; names
+// are made up from the ids ("Vendor 8086", "Device 10c9").
+class FakePciScanner : public hal::PciScanner {
+ public:
+  explicit FakePciScanner(Kernel& kernel) : kernel_(kernel) {}
+  Result<std::vector<hal::PciFunction>> Scan() override;
+
+  // The next scans fail with this error; 0 ends it.
+  void FailWith(int error) { error_ = error; }
+
+ private:
+  Kernel& kernel_;
+  int error_ = 0;
+};
+
+struct FakeHost {
+  explicit FakeHost(bool vfio_cdev = false);
+
+  FakeClock clock;
+  Kernel kernel;
+  FakeSysfs sysfs;
+  FakeDevIo dev;
+  FakeNetlink netlink;
+  FakeDeviceEvents events;
+  FakePciScanner scanner;
+  FakeStateDir state;
+  hal::Host host;
+};
+
+// Ready-made functions for tests.
+// An igb-like NIC (Intel 82576): SR-IOV, offset 128, stride 2, drivers igb and igbvf.
+FunctionSpec SriovNic(std::string_view address, unsigned total_vfs = 7);
+// An NVMe disk: driver nvme, node /dev/nvme<index>.
+FunctionSpec Nvme(std::string_view address, int index = 0);
+// An accelerator of class 0x1200 without a driver of its own.
+FunctionSpec Plain(std::string_view address, uint16_t vendor = 0x10ee, uint16_t device = 0x5000);
+DriverSpec VfioPci();
+
+}  // namespace drapci::sim
