@@ -13,8 +13,8 @@ class KubeApi {
   virtual ~KubeApi() = default;
 
   // The ResourceClaim (resource.k8s.io/v1) as JSON text, to `done`, on any thread, exactly once and
-  // within the implementation's own deadline (well under the kubelet's 45 s). kNotFound when there is no
-  // such claim.
+  // within the implementation's own deadline (well under the kubelet's 45 s). kNotFound when there
+  // is no such claim.
   virtual void GetClaim(std::string namespace_name, std::string name,
                         std::function<void(Result<std::string>)> done) = 0;
 };

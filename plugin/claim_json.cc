@@ -1,0 +1,176 @@
+#include "plugin/claim_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "plugin/device_config.h"
+#include "plugin/json.h"
+#include "plugin/text.h"
+
+namespace drapci::plugin {
+namespace {
+
+// The API server's own limits (staging/src/k8s.io/api/resource/v1/types.go).
+constexpr size_t kMaxConfigs = 64, kMaxRequests = 64, kMaxCapacities = 64;
+constexpr size_t kMaxName = 253, kMaxRequestName = 2 * 63 + 1, kMaxDeviceName = 63, kMaxPool = 512;
+
+// One entry of the allocation's configuration that is ours.
+struct ConfigEntry {
+  ConfigSource source = ConfigSource::kClaim;
+  std::vector<std::string> requests;
+  DeviceConfig config;
+  std::string where;
+
+  // `request` is "req" or "req/sub".
+  bool AppliesTo(std::string_view request) const {
+    const std::string_view main = request.substr(0, request.find('/'));
+    return requests.empty() || std::ranges::find(requests, request) != requests.end() ||
+           std::ranges::find(requests, main) != requests.end();
+  }
+};
+
+Result<std::vector<ConfigEntry>> DecodeConfigs(const JsonField& list,
+                                               std::string_view driver_name) {
+  std::vector<ConfigEntry> entries;
+  DRAPCI_TRY(const auto items, list.Items(kMaxConfigs));
+  for (const JsonField& item : items) {
+    DRAPCI_CHECK(item.IsObject());
+    const JsonField opaque = item["opaque"];
+    DRAPCI_CHECK(opaque.IsObject());
+    DRAPCI_TRY(const std::string driver, opaque["driver"].Text());
+    if (driver != driver_name) continue;
+    const JsonField parameters = opaque["parameters"];
+    ConfigEntry entry;
+    entry.where = parameters.path();
+    DRAPCI_TRY(const std::string source, item["source"].Text());
+    if (source != "FromClass" && source != "FromClaim") {
+      return Fail(item["source"].Wrong(
+          fmt::format("is '{}'; allowed are FromClass, FromClaim", Printable(source, 100))));
+    }
+    if (source == "FromClass") entry.source = ConfigSource::kClass;
+    DRAPCI_TRY(const auto requests, item["requests"].Items(kMaxRequests));
+    for (const JsonField& request : requests) {
+      DRAPCI_TRY(entry.requests.emplace_back(), request.Name(kMaxRequestName, true));
+    }
+    DRAPCI_TRY(entry.config, DecodeDeviceConfig(parameters));
+    entries.push_back(std::move(entry));
+  }
+  // The API server lists classes first; an operator's file might not.
+  std::ranges::stable_partition(
+      entries, [](const ConfigEntry& entry) { return entry.source == ConfigSource::kClass; });
+  return entries;
+}
+
+Result<driver::DeviceRequest> DecodeResult(const JsonField& result,
+                                           const std::vector<ConfigEntry>& configs) {
+  driver::DeviceRequest device;
+  DRAPCI_TRY(const std::string request, result["request"].Name(kMaxRequestName, true));
+  device.request_names = {request.substr(0, request.find('/'))};
+  DRAPCI_TRY(device.pool, result["pool"].Name(kMaxPool, true));
+  DRAPCI_TRY(device.device, result["device"].Name(kMaxDeviceName));
+  DRAPCI_TRY(device.admin_access, result["adminAccess"].Flag());
+  if (const JsonField share = result["shareID"]; share.present()) {
+    DRAPCI_TRY(device.share_id, share.Name(driver::kMaxUidLength));
+    if (!driver::IsValidUid(device.share_id)) {
+      return Fail(share.Wrong("must be letters, digits and '-'"));
+    }
+  }
+  DRAPCI_TRY(const auto capacities, result["consumedCapacity"].Members(kMaxCapacities));
+  for (const auto& [name, quantity] : capacities) DRAPCI_CHECK(quantity.IsQuantity());
+
+  DeviceConfig config;
+  for (const ConfigEntry& entry : configs) {
+    if (!entry.AppliesTo(request)) continue;
+    DRAPCI_CHECK(ApplyDeviceConfig(entry.config, entry.source, entry.where, config));
+  }
+  device.access = config.access.value_or(hal::Access::kKernel);
+  return device;
+}
+
+// Adds `device`, or its request name to the same device found earlier.
+Result<> Add(driver::DeviceRequest device, const JsonField& result,
+             std::vector<driver::DeviceRequest>& devices) {
+  const auto same = std::ranges::find_if(devices, [&device](const driver::DeviceRequest& other) {
+    return other.pool == device.pool && other.device == device.device &&
+           other.share_id == device.share_id && other.admin_access == device.admin_access;
+  });
+  if (same == devices.end()) {
+    devices.push_back(std::move(device));
+    return {};
+  }
+  if (same->access != device.access) {
+    return Fail(result.Wrong(fmt::format(
+        "device {} is allocated twice, with the kernel driver and with vfio", device.device)));
+  }
+  if (std::ranges::find(same->request_names, device.request_names[0]) ==
+      same->request_names.end()) {
+    same->request_names.push_back(device.request_names[0]);
+  }
+  return {};
+}
+
+Result<> DecodeIdentity(const JsonField& claim, driver::ClaimRequest& request) {
+  DRAPCI_CHECK(claim.IsObject());
+  DRAPCI_TRY(const std::string version, claim["apiVersion"].Text());
+  DRAPCI_TRY(const std::string kind, claim["kind"].Text());
+  if (version != "resource.k8s.io/v1" || kind != "ResourceClaim") {
+    return Fail(claim.Wrong(fmt::format("is a {} {}; must be a resource.k8s.io/v1 ResourceClaim",
+                                        version.empty() ? "nameless" : Printable(version, 100),
+                                        kind.empty() ? "document" : Printable(kind, 100))));
+  }
+  const JsonField metadata = claim["metadata"];
+  DRAPCI_CHECK(metadata.IsObject());
+  DRAPCI_TRY(request.name, metadata["name"].Name(kMaxName));
+  if (const JsonField field = metadata["namespace"]; field.present()) {
+    DRAPCI_TRY(request.namespace_name, field.Name(kMaxName));
+  }
+  const JsonField uid = metadata["uid"];
+  DRAPCI_TRY(request.uid, uid.Text());
+  if (!request.uid.empty() && !driver::IsValidUid(request.uid)) {
+    return Fail(
+        uid.Wrong(fmt::format("must be 1 to {} letters, digits and '-'", driver::kMaxUidLength)));
+  }
+  return {};
+}
+
+Result<driver::ClaimRequest> DecodeDocument(const JsonField& claim, std::string_view driver_name) {
+  driver::ClaimRequest request;
+  DRAPCI_CHECK(DecodeIdentity(claim, request));
+  DRAPCI_CHECK(claim["status"].IsObject());
+  const JsonField allocation = claim["status"]["allocation"];
+  DRAPCI_CHECK(allocation.IsObject());
+  if (!allocation.present()) {
+    return Fail(allocation.Wrong("is missing: no devices have been allocated to the claim yet"));
+  }
+  const JsonField devices = allocation["devices"];
+  DRAPCI_CHECK(devices.IsObject());
+  DRAPCI_TRY(const auto configs, DecodeConfigs(devices["config"], driver_name));
+  const JsonField list = devices["results"];
+  DRAPCI_TRY(const auto results, list.Items(driver::kMaxDevicesPerClaim));
+  for (const JsonField& result : results) {
+    DRAPCI_CHECK(result.IsObject());
+    DRAPCI_TRY(const std::string driver, result["driver"].Text());
+    if (driver != driver_name) continue;
+    DRAPCI_TRY(auto device, DecodeResult(result, configs));
+    DRAPCI_CHECK(Add(std::move(device), result, request.devices));
+  }
+  if (request.devices.empty()) {
+    return Fail(list.Wrong(fmt::format("has no device of the driver {}", driver_name)));
+  }
+  return request;
+}
+
+}  // namespace
+
+Result<driver::ClaimRequest> DecodeClaim(std::string_view json, std::string_view driver_name) {
+  const auto document = ParseJson(json);
+  if (!document) return Fail(Error(document.error()).Within("claim"));
+  auto request = DecodeDocument(JsonField(*document, ""), driver_name);
+  if (!request) return Fail(std::move(request).error().Within("claim"));
+  return request;
+}
+
+}  // namespace drapci::plugin

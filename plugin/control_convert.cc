@@ -1,0 +1,126 @@
+#include "plugin/control_convert.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "plugin/text.h"
+
+namespace drapci::plugin {
+namespace {
+
+// Names and attributes come from hardware and from pci.ids: a byte that is no UTF-8 would make
+// protobuf refuse the whole answer.
+constexpr size_t kMaxText = 1024;
+
+void Convert(const std::map<std::string, hal::AttributeValue>& from,
+             google::protobuf::RepeatedPtrField<v1::Attribute>& to) {
+  for (const auto& [name, value] : from) {
+    v1::Attribute& attribute = *to.Add();
+    attribute.set_name(name);
+    if (const bool* flag = std::get_if<bool>(&value)) attribute.set_bool_value(*flag);
+    if (const int64_t* number = std::get_if<int64_t>(&value)) attribute.set_int_value(*number);
+    if (const std::string* text = std::get_if<std::string>(&value)) {
+      attribute.set_string_value(Printable(*text, kMaxText));
+    }
+  }
+}
+
+void Convert(const hal::PciFunction& from, v1::Accelerator& to) {
+  to.set_address(from.address.ToString());
+  to.set_vendor_id(fmt::format("{:04x}", from.vendor));
+  to.set_device_id(fmt::format("{:04x}", from.device));
+  to.set_class_code(fmt::format("{:06x}", from.class_code));
+  to.set_vendor_name(Printable(from.vendor_name, kMaxText));
+  to.set_device_name(Printable(from.device_name, kMaxText));
+  to.set_class_name(Printable(from.class_name, kMaxText));
+  to.set_driver(from.driver);
+  to.set_numa_node(from.numa_node);
+  to.set_pcie_root(from.pcie_root);
+  if (from.iommu_group) to.set_iommu_group(fmt::format("{}", *from.iommu_group));
+  if (from.pcie) to.set_link(LinkText(*from.pcie));
+}
+
+}  // namespace
+
+std::string LinkText(const hal::PcieCapability& pcie) {
+  // Link speed codes of LnkSta (PCI Express Base Specification 7.5.3.8).
+  constexpr std::array<std::string_view, 7> kSpeeds = {"",     "2.5",  "5.0", "8.0",
+                                                       "16.0", "32.0", "64.0"};
+  if (pcie.current_width == 0 || pcie.current_speed == 0 || pcie.current_speed >= kSpeeds.size()) {
+    return "";
+  }
+  return fmt::format("{} GT/s x{}", kSpeeds.at(pcie.current_speed), pcie.current_width);
+}
+
+void Convert(const driver::AcceleratorView& from, v1::Accelerator& to) {
+  to.set_name(from.name);
+  to.set_family(from.family);
+  Convert(from.function, to);
+  to.set_gone(from.gone);
+  to.set_foreign(Printable(from.description.foreign, kMaxText));
+  to.set_unusable(Printable(from.description.unusable, kMaxText));
+  for (const auto& [name, total] : from.description.counters) {
+    v1::Counter& counter = *to.add_counters();
+    counter.set_name(name);
+    counter.set_total(total);
+    const auto used = from.counters_used.find(name);
+    counter.set_used(used == from.counters_used.end() ? 0 : used->second);
+  }
+  Convert(from.description.attributes, *to.mutable_attributes());
+}
+
+void Convert(const driver::Device& from, v1::Device& to) {
+  to.set_name(from.name);
+  to.set_profile(from.part.profile);
+  to.set_held_by(from.held_by);
+  to.set_unusable(Printable(from.unusable, kMaxText));
+  for (const auto& [name, amount] : from.part.consumes) (*to.mutable_consumes())[name] = amount;
+  Convert(from.part.attributes, *to.mutable_attributes());
+}
+
+void Convert(const driver::Step& from, v1::Step& to) {
+  to.set_accelerator(from.accelerator);
+  to.set_setting(from.setting);
+  to.set_target(from.target);
+  to.set_before(Printable(from.before, kMaxText));
+  to.set_want(Printable(from.want, kMaxText));
+  to.set_shared(from.shared);
+}
+
+void Convert(const driver::PreparedDevice& from, v1::PreparedDevice& to) {
+  for (const std::string& name : from.request.request_names) to.add_request_names(name);
+  to.set_pool(from.request.pool);
+  to.set_device(from.request.device);
+  to.set_share_id(from.request.share_id);
+  for (const std::string& id : from.cdi_ids) to.add_cdi_device_ids(id);
+}
+
+void Convert(const driver::ClaimRecord& from, v1::Claim& to) {
+  to.set_uid(from.request.uid);
+  to.set_namespace_(from.request.namespace_name);
+  to.set_name(from.request.name);
+  to.set_state(std::string(driver::ClaimStateName(from.state)));
+  if (from.state == driver::ClaimState::kPrepared) {
+    for (const driver::PreparedDevice& device : from.answer.devices)
+      Convert(device, *to.add_devices());
+  } else {
+    // Not prepared, or no longer: what it asks for, without CDI names.
+    for (const driver::DeviceRequest& device : from.request.devices) {
+      Convert(
+          driver::PreparedDevice{.request = device, .accelerator = {}, .part = {}, .cdi_ids = {}},
+          *to.add_devices());
+    }
+  }
+  for (const driver::Step& step : from.plan) Convert(step, *to.add_plan());
+  to.set_trouble(Printable(from.trouble, kMaxText));
+  to.set_standing(from.standing);
+}
+
+void Convert(const driver::Difference& from, v1::Difference& to) {
+  to.set_claim_uid(from.claim_uid);
+  to.set_subject(Printable(from.subject, kMaxText));
+  to.set_text(Printable(from.text, kMaxText));
+}
+
+}  // namespace drapci::plugin

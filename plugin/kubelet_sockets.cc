@@ -1,0 +1,64 @@
+#include "plugin/kubelet_sockets.h"
+
+#include <fmt/format.h>
+
+#include "plugin/text.h"
+
+namespace drapci::plugin {
+namespace {
+
+// The kubelet's own modes (pkg/kubelet/kubelet.go, pluginwatcher/plugin_watcher.go).
+constexpr mode_t kRootMode = 0750, kRegistryMode = 0755;
+
+std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+}  // namespace
+
+Result<KubeletPaths> MakeKubeletPaths(const std::string& root, const std::string& driver_name) {
+  std::string base = root;
+  while (base.size() > 1 && base.ends_with('/')) base.pop_back();
+  KubeletPaths paths{
+      .service = fmt::format("{}/plugins/{}/dra.sock", base, driver_name),
+      .registration = fmt::format("{}/plugins_registry/{}-reg.sock", base, driver_name),
+  };
+  if (paths.registration.size() > kMaxSocketPath) {
+    paths.registration =
+        fmt::format("{}/plugins_registry/dra-{}-reg.sock", base, StableHash(driver_name));
+  }
+  DRAPCI_CHECK(CheckSocketPath(paths.service));
+  DRAPCI_CHECK(CheckSocketPath(paths.registration));
+  return paths;
+}
+
+KubeletSockets::KubeletSockets(KubeletPaths paths, const std::string& driver_name,
+                               driver::Manager& manager, ClaimPreparer& preparer)
+    : paths_(std::move(paths)),
+      dra_(manager, preparer),
+      registration_(driver_name, paths_.service) {}
+
+Result<std::unique_ptr<KubeletSockets>> KubeletSockets::Start(const std::string& root,
+                                                              const std::string& driver_name,
+                                                              driver::Manager& manager,
+                                                              ClaimPreparer& preparer) {
+  DRAPCI_TRY(KubeletPaths paths, MakeKubeletPaths(root, driver_name));
+  DRAPCI_CHECK(MakeDirectories(DirectoryOf(paths.service), kRootMode));
+  DRAPCI_CHECK(MakeDirectories(DirectoryOf(paths.registration), kRegistryMode));
+  std::unique_ptr<KubeletSockets> sockets(
+      new KubeletSockets(std::move(paths), driver_name, manager, preparer));
+  DRAPCI_TRY(sockets->dra_server_,
+             SocketServer::Start({.path = sockets->paths_.service, .group = {}},
+                                 sockets->dra_.services()));
+  DRAPCI_TRY(sockets->registration_server_,
+             SocketServer::Start({.path = sockets->paths_.registration, .group = {}},
+                                 sockets->registration_.services()));
+  return sockets;
+}
+
+void KubeletSockets::Stop(std::chrono::milliseconds grace) {
+  registration_server_->Unlink();
+  registration_server_->Stop(grace);
+  dra_server_->Unlink();
+  dra_server_->Stop(grace);
+}
+
+}  // namespace drapci::plugin
