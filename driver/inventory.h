@@ -11,23 +11,23 @@ namespace drapci::driver {
 
 // One device that can be asked for.
 struct Device {
-  std::string name;         // "pci-0000-02-00-0", "pci-0000-02-00-0-vf3"
+  std::string name;  // "pci-0000-02-00-0", "pci-0000-02-00-0-vf3"
   hal::Part part;
-  std::string held_by;      // UID of the claim that holds it; empty: free
-  std::string unusable;     // why it cannot be given now: its own reason or its accelerator's
+  std::string held_by;   // UID of the claim that holds it; empty: free
+  std::string unusable;  // why it cannot be given now: its own reason or its accelerator's
 };
 
 struct AcceleratorView {
   std::string name, family;
   hal::PciFunction function;
   hal::Description description;
-  bool gone = false;        // pulled while a claim holds it; listed until that claim is released
+  bool gone = false;  // pulled while a claim holds it; listed until that claim is released
   std::map<std::string, int64_t> counters_used;
   std::vector<Device> devices;
 };
 
 struct Snapshot {
-  uint64_t generation = 0;  // grows with every change
+  uint64_t generation = 0;                    // grows with every change
   std::vector<AcceleratorView> accelerators;  // by PCI address
 
   // The device called `name`, and its accelerator; nulls when there is none.
@@ -38,7 +38,8 @@ struct Snapshot {
   Found Find(std::string_view name) const;
 };
 
-// "pci-0000-02-00-0" and "vf3" make "pci-0000-02-00-0-vf3"; an empty part is the accelerator itself.
+// "pci-0000-02-00-0" and "vf3" make "pci-0000-02-00-0-vf3"; an empty part is the accelerator
+// itself.
 std::string DeviceName(std::string_view accelerator, std::string_view part);
 
 }  // namespace drapci::driver

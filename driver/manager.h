@@ -1,4 +1,5 @@
-// The one place that orders hardware changes: prepares and releases claims as journaled transactions.
+// The one place that orders hardware changes: prepares and releases claims as journaled
+// transactions.
 #pragma once
 
 #include <functional>
@@ -21,9 +22,9 @@ struct Difference {
   std::string text;       // one sentence
 };
 
-// Threads: every method may be called from any thread; callbacks run on a worker thread. Changes of one
-// accelerator run one at a time, those of different accelerators side by side; calls for one claim are
-// answered in order.
+// Threads: every method may be called from any thread; callbacks run on a worker thread. Changes of
+// one accelerator run one at a time, those of different accelerators side by side; calls for one
+// claim are answered in order.
 class Manager {
  public:
   virtual ~Manager() = default;
@@ -36,17 +37,17 @@ class Manager {
   };
   virtual void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) = 0;
 
-  // Idempotent: the same UID again gets the stored answer, after the CDI file and the device state have
-  // been looked at again. A UID that is held with other devices is refused (kConflict).
+  // Idempotent: the same UID again gets the stored answer, after the CDI file and the device state
+  // have been looked at again. A UID that is held with other devices is refused (kConflict).
   virtual void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) = 0;
 
   // By UID alone; an unknown one is success.
   virtual void Unprepare(std::string uid, std::function<void(Result<>)> done) = 0;
 
-  virtual std::vector<ClaimRecord> Claims() const = 0;                      // by UID, standing ones too
+  virtual std::vector<ClaimRecord> Claims() const = 0;  // by UID, standing ones too
   // The record of one claim; costs the same however many are held.
   virtual std::optional<ClaimRecord> FindClaim(std::string_view uid) const = 0;
-  virtual std::shared_ptr<const Snapshot> CurrentSnapshot() const = 0;      // never null
+  virtual std::shared_ptr<const Snapshot> CurrentSnapshot() const = 0;  // never null
   virtual void Verify(std::function<void(Result<std::vector<Difference>>)> done) = 0;
 };
 

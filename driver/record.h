@@ -1,8 +1,11 @@
 // A claim as the journal knows it.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "driver/claim.h"
 #include "driver/step.h"
@@ -16,14 +19,25 @@ enum class ClaimState {
 };
 std::string_view ClaimStateName(ClaimState state);
 
+// What one claim takes of one accelerator.
+struct Holding {
+  std::string accelerator;
+  std::string device;                       // full name
+  std::string part;                         // its name within the accelerator
+  std::map<std::string, int64_t> consumes;  // of the accelerator's counters
+  bool operator==(const Holding&) const = default;
+};
+
 struct ClaimRecord {
   ClaimRequest request;
+  std::vector<Holding> holdings;
   ClaimState state = ClaimState::kPreparing;
   Plan plan;
-  PreparedClaim answer;    // when kPrepared
-  std::string boot_id;     // /proc/sys/kernel/random/boot_id when it was prepared
-  std::string trouble;     // last failure to undo or repair it, for people; empty when all is well
-  bool standing = false;   // the node's own (a fixed VF count): no workload holds it
+  PreparedClaim answer;   // when kPrepared
+  std::string cdi_spec;   // the text of its CDI file, when kPrepared; empty: it has none
+  std::string boot_id;    // /proc/sys/kernel/random/boot_id when it was prepared
+  std::string trouble;    // last failure to undo or repair it, for people; empty when all is well
+  bool standing = false;  // the node's own (a fixed VF count): no workload holds it
 };
 
 }  // namespace drapci::driver

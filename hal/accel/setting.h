@@ -30,6 +30,13 @@ class Setting {
 
   // Whether `value`, as probed, is what `want` asks for.
   virtual bool Satisfies(std::string_view value, std::string_view want) const { return value == want; }
+
+  // Whether `now` can be the trace of a change from `before` to `want` that was cut short. When it cannot,
+  // somebody else has set it, and it is left alone.
+  virtual bool Between(std::string_view now, std::string_view before, std::string_view want) const {
+    static_cast<void>(now), static_cast<void>(before), static_cast<void>(want);
+    return true;
+  }
 };
 
 // By the setting's name: "pci.driver", "sriov.vfs". Immutable once built.

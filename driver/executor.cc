@@ -1,0 +1,106 @@
+#include "driver/executor.h"
+
+#include <fmt/format.h>
+
+#include <ranges>
+
+#include "hal/base/log.h"
+
+namespace drapci::driver {
+namespace {
+
+Result<hal::Setting*> FindSetting(const hal::SettingTable& settings, const std::string& name) {
+  const auto found = settings.find(name);
+  if (found == settings.end()) {
+    return Fail(Code::kUnsupported,
+                fmt::format("this version of drapcid does not know the setting '{}'", name));
+  }
+  return found->second.get();
+}
+
+}  // namespace
+
+Result<Plan> Executor::FindBefore(const std::vector<WantedStep>& wanted,
+                                  const RecordedStep& recorded) const {
+  Plan plan;
+  for (const auto& [accelerator, each] : wanted) {
+    Step step{.accelerator = accelerator,
+              .setting = each.setting,
+              .target = each.target,
+              .before = each.initially,
+              .want = each.value,
+              .shared = each.shared};
+    std::optional<Step> known;
+    if (each.shared) known = recorded(accelerator, step.Key());
+    if (known) {
+      step = *std::move(known);
+    } else {
+      DRAPCI_TRY(hal::Setting * setting, FindSetting(settings_, each.setting));
+      auto now = setting->Probe(each.target);
+      if (now) {
+        step.before = *std::move(now);
+      } else if (now.error().code != Code::kGone || each.initially.empty()) {
+        return Fail(std::move(now).error());
+      }
+    }
+    plan.push_back(std::move(step));
+  }
+  return plan;
+}
+
+Result<> Executor::Bring(const Step& step, const std::string& value) const {
+  DRAPCI_TRY(hal::Setting * setting, FindSetting(settings_, step.setting));
+  DRAPCI_TRY(const std::string now, setting->Probe(step.target));
+  if (setting->Satisfies(now, value)) return {};
+  if (!setting->Between(now, step.before, step.want)) {
+    return Fail(Code::kConflict,
+                fmt::format("{} {} is '{}', neither '{}' nor '{}': somebody else has changed it",
+                            step.setting, step.target, now, step.before, step.want));
+  }
+  Log(LogLevel::kInfo, "{} {}: {} -> {}", step.setting, step.target, now, value);
+  DRAPCI_CHECK(setting->Apply(step.target, value, host_.clock.Now() + step_timeout_));
+  DRAPCI_TRY(const std::string after, setting->Probe(step.target));
+  if (setting->Satisfies(after, value)) return {};
+  return Fail(Code::kIo, fmt::format("{} {} was set to '{}' and reads '{}'", step.setting,
+                                     step.target, value, after));
+}
+
+Result<> Executor::Do(const Plan& plan) const {
+  for (const Step& step : plan) DRAPCI_CHECK(Bring(step, step.want));
+  return {};
+}
+
+Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>& keep) const {
+  for (const Step& step : plan | std::views::reverse) {
+    if (keep(step)) continue;
+    auto undone = Bring(step, step.before);
+    if (undone || undone.error().code == Code::kGone) continue;
+    if (undone.error().code == Code::kConflict) {
+      Log(LogLevel::kWarning, "left as it is: {}", undone.error().what);
+      continue;
+    }
+    return Fail(std::move(undone).error().Within(
+        fmt::format("cannot put {} of {} back to '{}'", step.setting, step.target, step.before)));
+  }
+  return {};
+}
+
+std::vector<std::pair<Step, std::string>> Executor::Check(const Plan& plan) const {
+  std::vector<std::pair<Step, std::string>> wrong;
+  for (const Step& step : plan) {
+    auto setting = FindSetting(settings_, step.setting);
+    if (!setting) {
+      wrong.emplace_back(step, setting.error().what);
+      continue;
+    }
+    const auto now = (*setting)->Probe(step.target);
+    if (!now) {
+      wrong.emplace_back(step, now.error().what);
+    } else if (!(*setting)->Satisfies(*now, step.want)) {
+      wrong.emplace_back(step, fmt::format("is '{}', should be '{}'", *now, step.want));
+    }
+  }
+  return wrong;
+}
+
+}  // namespace drapci::driver

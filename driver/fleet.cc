@@ -1,0 +1,161 @@
+#include "driver/fleet.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hal/base/log.h"
+#include "hal/pci/host_use.h"
+
+namespace drapci::driver {
+namespace {
+
+// Whether the same card, used the same way, was seen twice. What its settings change (the driver it
+// is bound to) is read by Describe() and makes no new accelerator.
+bool SameCard(const Facts& a, const Facts& b) {
+  return a.function.vendor == b.function.vendor && a.function.device == b.function.device &&
+         a.function.serial_number == b.function.serial_number &&
+         a.function.sriov_total == b.function.sriov_total &&
+         a.function.iommu_group == b.function.iommu_group && a.policy == b.policy &&
+         a.in_host_use == b.in_host_use;
+}
+
+}  // namespace
+
+Fleet::Fleet(hal::Host& host, hal::PciScanner& scanner, const Config& config,
+             std::function<std::set<std::string>(const std::string&)> changed_by_us)
+    : host_(host), scanner_(scanner), config_(config), changed_by_us_(std::move(changed_by_us)) {}
+
+Result<std::map<std::string, Facts>> Fleet::Look() {
+  DRAPCI_TRY(const std::vector<hal::PciFunction> functions, scanner_.Scan());
+  DRAPCI_TRY(const auto in_use, hal::FunctionsInHostUse(host_, functions));
+  std::map<std::string, Facts> found;
+  for (const hal::PciFunction& function : functions) {
+    if (hal::MatchFamily(function) == nullptr) continue;
+    Facts facts{.function = function, .policy = config_.PolicyFor(function), .in_host_use = {}};
+    if (const auto reason = in_use.find(function.address); reason != in_use.end()) {
+      facts.in_host_use = reason->second;
+    }
+    found.emplace(hal::AcceleratorName(function.address), std::move(facts));
+  }
+  return found;
+}
+
+std::vector<std::string> Fleet::Names() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, unit] : units_) names.push_back(name);
+  return names;
+}
+
+std::string Fleet::AcceleratorOf(std::string_view device) const {
+  const std::lock_guard lock(mutex_);
+  for (std::string_view name = device; !name.empty();) {
+    if (const auto found = units_.find(name); found != units_.end()) return found->first;
+    const size_t dash = name.rfind('-');
+    if (dash == std::string_view::npos) break;
+    name = name.substr(0, dash);
+  }
+  return {};
+}
+
+std::vector<AcceleratorView> Fleet::Views() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<AcceleratorView> views;
+  for (const auto& [name, unit] : units_) {
+    AcceleratorView& view = views.emplace_back();
+    view.name = name;
+    view.description = unit.description;
+    view.gone = !unit.facts.has_value();
+    if (unit.accelerator != nullptr) {
+      view.family = unit.accelerator->family();
+      view.function = unit.accelerator->function();
+    }
+    const std::string& why =
+        !unit.description.unusable.empty() ? unit.description.unusable : unit.description.foreign;
+    for (const hal::Part& part : unit.description.parts) {
+      view.devices.push_back({.name = DeviceName(name, part.name),
+                              .part = part,
+                              .held_by = {},
+                              .unusable = why.empty() ? part.unusable : why});
+    }
+  }
+  std::ranges::sort(views, {}, [](const AcceleratorView& view) {
+    return std::tie(view.function.address, view.name);
+  });
+  return views;
+}
+
+hal::Description Fleet::Describe(const hal::Accelerator& accelerator) const {
+  auto description = accelerator.Describe(changed_by_us_(accelerator.name()));
+  if (description) return *std::move(description);
+  hal::Description unreadable;
+  unreadable.unusable = std::move(description).error().Within("it cannot be read").what;
+  return unreadable;
+}
+
+void Fleet::Update(const std::string& name, const std::optional<Facts>& facts, bool held) {
+  if (!facts) {
+    const std::lock_guard lock(mutex_);
+    const auto unit = units_.find(name);
+    if (!held) {
+      if (unit != units_.end()) Log(LogLevel::kNotice, "{} has been removed", name);
+      units_.erase(name);
+      return;
+    }
+    if (unit == units_.end() || unit->second.facts) {
+      Log(LogLevel::kWarning, "{} has been removed while a claim holds it", name);
+    }
+    Unit& gone = units_[name];
+    gone.facts.reset();
+    gone.description.unusable = "it has been removed";
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    const auto unit = units_.find(name);
+    if (unit != units_.end() && unit->second.facts && SameCard(*unit->second.facts, *facts)) {
+      unit->second.facts = facts;
+      // Fall through to the refresh, outside the lock: it reads the hardware.
+    } else {
+      const hal::Family* family = hal::MatchFamily(facts->function);
+      Unit fresh;
+      fresh.accelerator = family->make(host_, facts->function, facts->policy, facts->in_host_use);
+      fresh.facts = facts;
+      Log(LogLevel::kInfo, "found {}: {} [{:04x}:{:04x}], family {}", name,
+          facts->function.device_name, facts->function.vendor, facts->function.device,
+          family->name);
+      units_.insert_or_assign(name, std::move(fresh));
+    }
+  }
+  Refresh(name);
+}
+
+void Fleet::Refresh(const std::string& name) { static_cast<void>(Take(name).has_value()); }
+
+Result<Candidate> Fleet::Take(const std::string& name) {
+  const hal::Accelerator* accelerator = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto unit = units_.find(name);
+    if (unit == units_.end()) {
+      return Fail(Code::kNotFound, fmt::format("there is no accelerator '{}'", name));
+    }
+    if (!unit->second.facts) {
+      return Fail(Code::kGone, fmt::format("{} has been removed from the machine", name));
+    }
+    accelerator = unit->second.accelerator.get();
+  }
+  hal::Description now = Describe(*accelerator);
+  const std::lock_guard lock(mutex_);
+  units_.find(name)->second.description = now;
+  return Candidate{.accelerator = accelerator, .now = std::move(now)};
+}
+
+void Fleet::Forget(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto unit = units_.find(name);
+  if (unit != units_.end() && !unit->second.facts) units_.erase(unit);
+}
+
+}  // namespace drapci::driver

@@ -1,0 +1,130 @@
+#include "driver/node.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <set>
+
+#include "hal/accel/match.h"
+#include "hal/base/log.h"
+#include "hal/base/parse.h"
+
+namespace drapci::driver {
+namespace {
+
+// Events that come within this time of each other are one look at the machine.
+constexpr std::chrono::milliseconds kQuiet{5};
+// However long they keep coming, a look happens this often.
+constexpr std::chrono::milliseconds kPatience{50};
+// More than this many unread events mean a look at everything, which needs no details.
+constexpr size_t kMaxEvents = 4096;
+
+// What a burst of events asks for.
+struct Errand {
+  bool look = false;                   // scan the bus
+  std::set<std::string> accelerators;  // read these anew
+};
+
+void Consider(const hal::Sysfs& sysfs, const std::set<std::string>& known,
+              const hal::DeviceEvent& event, Errand& errand) {
+  if (event.lost) {
+    errand.look = true;
+    return;
+  }
+  if (event.subsystem != "pci") return;
+  const auto address = hal::PciAddress::Parse(event.devpath.substr(event.devpath.rfind('/') + 1));
+  if (!address) return;
+  const std::string name = hal::AcceleratorName(*address);
+  if (known.contains(name)) {
+    if (event.action != "change") {
+      errand.look = true;
+    } else {
+      errand.accelerators.insert(name);
+    }
+    return;
+  }
+  if (event.action == "remove") return;  // a VF or a bridge, never an accelerator
+  const auto physfn = hal::LinkName(sysfs, address->SysfsPath() + "/physfn");
+  const auto pf = physfn ? hal::PciAddress::Parse(*physfn) : std::nullopt;
+  if (pf) {
+    errand.accelerators.insert(hal::AcceleratorName(*pf));
+  } else if (event.action == "add") {
+    errand.look = true;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::Open(hal::Host& host, hal::PciScanner& scanner,
+                                         const Config& config) {
+  std::unique_ptr<Node> node(new Node(host, config));
+  std::string report;
+  DRAPCI_TRY(node->journal_, OpenJournal(config.state_dir, report));
+  if (!report.empty()) Log(LogLevel::kError, "{}", report);
+  DRAPCI_TRY(node->cdi_dir_, hal::OpenStateDir(config.cdi_dir));
+  DRAPCI_TRY(const std::string boot_id, host.sysfs.Read("/proc/sys/kernel/random/boot_id"));
+  node->manager_ = std::make_unique<NodeManager>(host, scanner, config, *node->journal_,
+                                                 *node->cdi_dir_, std::string(Trim(boot_id)));
+  return node;
+}
+
+Result<> Node::Start() {
+  // Listening begins before the first scan, so that nothing that happens during it is missed.
+  host_.events.Listen([this](const hal::DeviceEvent& event) { OnEvent(event); });
+  DRAPCI_CHECK(manager_->Recover());
+  follower_ = std::thread([this] { Follow(); });
+  return {};
+}
+
+Node::~Node() {
+  host_.events.Listen({});
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (follower_.joinable()) follower_.join();
+}
+
+void Node::OnEvent(const hal::DeviceEvent& event) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (events_.size() >= kMaxEvents) {
+      events_.clear();
+      events_.push_back({.action = {}, .subsystem = {}, .devpath = {}, .lost = true});
+    } else {
+      events_.push_back(event);
+    }
+  }
+  wake_.notify_one();
+}
+
+void Node::Follow() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || !events_.empty(); });
+    const auto patience = std::chrono::steady_clock::now() + kPatience;
+    for (size_t seen = 0; !stopping_ && seen != events_.size();) {
+      seen = events_.size();
+      const auto until = std::min(patience, std::chrono::steady_clock::now() + kQuiet);
+      wake_.wait_until(lock, until, [&] { return stopping_ || events_.size() != seen; });
+      if (std::chrono::steady_clock::now() >= patience) break;
+    }
+    if (stopping_) return;
+    std::deque<hal::DeviceEvent> events;
+    events.swap(events_);
+    lock.unlock();
+    Errand errand;
+    const std::vector<std::string> names = manager_->Accelerators();
+    const std::set<std::string> known(names.begin(), names.end());
+    for (const hal::DeviceEvent& event : events) Consider(host_.sysfs, known, event, errand);
+    if (errand.look) {
+      if (auto looked = manager_->Look(); !looked) Log(LogLevel::kError, "{}", looked.error().what);
+    } else {
+      for (const std::string& name : errand.accelerators) manager_->Refresh(name);
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace drapci::driver

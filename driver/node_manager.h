@@ -1,0 +1,120 @@
+// The manager of a node: claims as journaled transactions over its fleet.
+//
+// A prepare is: plan, journal (intent), hardware, CDI file, journal (answer). An unprepare is:
+// journal (intent), CDI file, hardware, journal (erase). Whatever a crash leaves between those is
+// finished or undone by Recover() before anybody is served.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "driver/cdi.h"
+#include "driver/config.h"
+#include "driver/executor.h"
+#include "driver/fleet.h"
+#include "driver/journal.h"
+#include "driver/lanes.h"
+#include "driver/ledger.h"
+#include "driver/manager.h"
+#include "hal/os/state_dir.h"
+
+namespace drapci::driver {
+
+class NodeManager : public Manager {
+ public:
+  NodeManager(hal::Host& host, hal::PciScanner& scanner, const Config& config, Journal& journal,
+              hal::StateDir& cdi_dir, std::string boot_id);
+  // Refuses what is still queued, and waits for what is running.
+  ~NodeManager() override;
+
+  // Once, before anything else: reads the journal, brings every claim to fully prepared or fully
+  // undone, makes the standing settings. Waits for all of it. Fails only when the journal or the
+  // bus cannot be read.
+  Result<> Recover();
+
+  // Scans the bus and brings the fleet up to date, each accelerator in its lane.
+  Result<> Look();
+  // Reads one accelerator anew, in its lane.
+  void Refresh(const std::string& accelerator);
+  std::vector<std::string> Accelerators() const { return fleet_.Names(); }
+
+  void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) override;
+  void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) override;
+  void Unprepare(std::string uid, std::function<void(Result<>)> done) override;
+  std::vector<ClaimRecord> Claims() const override;
+  std::optional<ClaimRecord> FindClaim(std::string_view uid) const override;
+  std::shared_ptr<const Snapshot> CurrentSnapshot() const override;
+  void Verify(std::function<void(Result<std::vector<Difference>>)> done) override;
+
+ private:
+  // Runs `task` in the lanes of the claim and of every accelerator that it has, wants or is about
+  // to get.
+  void SubmitForClaim(const std::string& uid, const std::vector<DeviceRequest>& devices,
+                      std::function<void()> task);
+
+  // In the lanes of the claim (prepare.cc).
+  struct Prospect {
+    Outline outline;
+    Plan plan;
+    std::map<std::string, std::map<std::string, int64_t>> stock;
+    std::map<std::string, Candidate> candidates;
+  };
+  Result<Prospect> Outlook(const ClaimRequest& request);
+  Result<PreparedClaim> PrepareNow(const ClaimRequest& request);
+  Result<PreparedClaim> Carry(ClaimRecord record);  // intent is journaled: do it, or undo it
+  Result<> CarryOut(ClaimRecord& record);
+  Result<PreparedClaim> Reassure(ClaimRecord record);
+  Result<DryRun> DryPrepareNow(const ClaimRequest& request);
+  Result<std::string> MakeCdiSpec(const std::vector<PreparedDevice>& devices);
+  Result<std::string> MakeDryCdiSpec(const Prospect& prospect);
+
+  // In the lanes of the claim (release.cc).
+  Result<> UnprepareNow(const std::string& uid);
+  Result<> UndoClaim(ClaimRecord record);
+  void KeepTrouble(ClaimRecord record, const Error& error);
+
+  // recovery.cc
+  void RecoverClaim(const ClaimRecord& record);
+  void SweepCdiDir();
+  void Settle(const std::string& accelerator);  // standing settings, in the lanes of both
+
+  // verify.cc
+  std::vector<Difference> VerifyClaim(const std::string& uid);
+  std::vector<Difference> VerifyCdiDir();
+
+  void Remember(const ClaimRecord& record);
+  void Dismiss(const std::string& uid);
+  // After a change, before its caller hears of it: the accelerators it touched are read anew.
+  void ReadAnew(const std::vector<std::string>& accelerators);
+  std::string CdiFile(std::string_view uid) const { return CdiFileName(config_.driver_name, uid); }
+
+  hal::Host& host_;
+  const Config& config_;
+  Journal& journal_;
+  hal::StateDir& cdi_dir_;
+  const std::string boot_id_;
+  const hal::SettingTable settings_;
+  const Executor executor_;
+  std::atomic<bool> stopping_ = false;
+
+  mutable std::mutex mutex_;
+  Ledger ledger_;
+  std::map<std::string, ClaimRecord, std::less<>> records_;
+  struct Pending {
+    int tasks = 0;
+    std::vector<std::string> lanes;
+  };
+  std::map<std::string, Pending> pending_;  // uid -> what is queued for it
+  // Grows with every change of records or fleet; the snapshot is made when somebody asks for it.
+  std::atomic<uint64_t> generation_ = 1;
+  mutable std::shared_ptr<const Snapshot> snapshot_;
+
+  Fleet fleet_;
+  Lanes lanes_;  // last: its destructor waits for tasks that use all of the above
+};
+
+}  // namespace drapci::driver

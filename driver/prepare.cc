@@ -1,0 +1,180 @@
+// Preparing a claim; everything here runs in the lanes of the claim and its accelerators.
+#include <fmt/format.h>
+
+#include "driver/node_manager.h"
+#include "driver/standing.h"
+#include "hal/base/log.h"
+
+namespace drapci::driver {
+namespace {
+
+Result<> CheckRequest(const ClaimRequest& request) {
+  if (!IsValidUid(request.uid)) {
+    return Fail(Code::kInvalid, fmt::format("'{}' is no claim UID: 1 to {} letters, digits and '-'",
+                                            request.uid.substr(0, kMaxUidLength), kMaxUidLength));
+  }
+  if (request.devices.empty())
+    return Fail(Code::kInvalid, "the claim names no device of this driver");
+  if (request.devices.size() > kMaxDevicesPerClaim) {
+    return Fail(Code::kInvalid, fmt::format("the claim names {} devices, {} are allowed",
+                                            request.devices.size(), kMaxDevicesPerClaim));
+  }
+  return {};
+}
+
+std::vector<std::string> Touched(const Plan& plan, const std::vector<Holding>& holdings) {
+  std::set<std::string> names;
+  for (const Step& step : plan) names.insert(step.accelerator);
+  for (const Holding& holding : holdings) names.insert(holding.accelerator);
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+Result<NodeManager::Prospect> NodeManager::Outlook(const ClaimRequest& request) {
+  DRAPCI_CHECK(CheckRequest(request));
+  Prospect prospect;
+  for (const DeviceRequest& device : request.devices) {
+    const std::string name = fleet_.AcceleratorOf(device.device);
+    if (name.empty() || prospect.candidates.contains(name)) continue;
+    DRAPCI_TRY(Candidate candidate, fleet_.Take(name));
+    prospect.candidates.emplace(name, std::move(candidate));
+  }
+  DRAPCI_TRY(prospect.outline, MakeOutline(request, prospect.candidates));
+  for (PreparedDevice& device : prospect.outline.devices) {
+    const std::string name =
+        CdiDeviceName(device.request.device, request.uid, device.request.share_id);
+    device.cdi_ids = {CdiDeviceId(config_.driver_name, name)};
+  }
+  prospect.stock = Stock(prospect.candidates);
+  {
+    const std::lock_guard lock(mutex_);
+    DRAPCI_CHECK(ledger_.Check(request.uid, prospect.outline.holdings, prospect.stock));
+  }
+  DRAPCI_TRY(prospect.plan,
+             executor_.FindBefore(prospect.outline.steps,
+                                  [this](const std::string& accelerator, const std::string& key) {
+                                    const std::lock_guard lock(mutex_);
+                                    return ledger_.Recorded(accelerator, key);
+                                  }));
+  return prospect;
+}
+
+Result<PreparedClaim> NodeManager::PrepareNow(const ClaimRequest& request) {
+  if (auto known = FindClaim(request.uid)) {
+    if (known->state == ClaimState::kPrepared) {
+      if (known->request.devices != request.devices) {
+        return Fail(Code::kConflict,
+                    fmt::format("claim {} is prepared with other devices or another configuration: "
+                                "unprepare it first",
+                                request.uid));
+      }
+      return Reassure(*std::move(known));
+    }
+    DRAPCI_CHECK(UndoClaim(*std::move(known)));
+  }
+  DRAPCI_TRY(Prospect prospect, Outlook(request));
+  ClaimRecord record{.request = request,
+                     .holdings = std::move(prospect.outline.holdings),
+                     .state = ClaimState::kPreparing,
+                     .plan = std::move(prospect.plan),
+                     .answer = {.devices = std::move(prospect.outline.devices)},
+                     .cdi_spec = {},
+                     .boot_id = boot_id_,
+                     .trouble = {},
+                     .standing = false};
+  {
+    const std::lock_guard lock(mutex_);
+    DRAPCI_CHECK(ledger_.Hold(request.uid, record.holdings, record.plan, prospect.stock));
+  }
+  Remember(record);
+  if (auto noted = journal_.Put(record); !noted) {
+    Dismiss(request.uid);
+    return Fail(std::move(noted).error().Within("nothing was changed"));
+  }
+  return Carry(std::move(record));
+}
+
+Result<PreparedClaim> NodeManager::Carry(ClaimRecord record) {
+  const std::vector<std::string> touched = Touched(record.plan, record.holdings);
+  if (auto carried = CarryOut(record); !carried) {
+    Error cause = std::move(carried).error();
+    Log(LogLevel::kWarning, "prepare of claim {} ({}/{}) failed and is undone: {}",
+        record.request.uid, record.request.namespace_name, record.request.name, cause.what);
+    if (auto undone = UndoClaim(std::move(record)); !undone) {
+      cause.what += fmt::format("; and then: {}", undone.error().what);
+    }
+    ReadAnew(touched);
+    return Fail(std::move(cause));
+  }
+  Remember(record);
+  ReadAnew(touched);
+  Log(LogLevel::kInfo, "prepared claim {} ({}/{})", record.request.uid,
+      record.request.namespace_name, record.request.name);
+  return std::move(record.answer);
+}
+
+Result<> NodeManager::CarryOut(ClaimRecord& record) {
+  DRAPCI_CHECK(executor_.Do(record.plan));
+  if (!record.standing) {
+    DRAPCI_TRY(record.cdi_spec, MakeCdiSpec(record.answer.devices));
+    DRAPCI_CHECK(cdi_dir_.Replace(CdiFile(record.request.uid), record.cdi_spec));
+  }
+  record.state = ClaimState::kPrepared;
+  record.boot_id = boot_id_;
+  record.trouble.clear();
+  return journal_.Put(record);
+}
+
+Result<PreparedClaim> NodeManager::Reassure(ClaimRecord record) {
+  if (const auto wrong = executor_.Check(record.plan); !wrong.empty()) {
+    Log(LogLevel::kWarning, "claim {} has lost {}: {}; making it again", record.request.uid,
+        wrong.front().first.Key(), wrong.front().second);
+    if (auto again = CarryOut(record); !again) {
+      record.trouble = again.error().what;
+      Remember(record);
+      return Fail(std::move(again).error());
+    }
+    Remember(record);
+    return std::move(record.answer);
+  }
+  const std::string file = CdiFile(record.request.uid);
+  if (const auto text = cdi_dir_.Read(file); !text || *text != record.cdi_spec) {
+    DRAPCI_CHECK(cdi_dir_.Replace(file, record.cdi_spec));
+  }
+  return std::move(record.answer);
+}
+
+Result<std::string> NodeManager::MakeCdiSpec(const std::vector<PreparedDevice>& devices) {
+  std::vector<CdiDevice> entries;
+  for (const PreparedDevice& device : devices) {
+    DRAPCI_TRY(const Candidate candidate, fleet_.Take(device.accelerator));
+    const auto deadline = host_.clock.Now() + std::chrono::seconds(config_.step_timeout_seconds);
+    auto edits = candidate.accelerator->Edits(
+        {.part = device.part, .access = device.request.access}, deadline);
+    if (!edits) return Fail(std::move(edits).error().Within(device.request.device));
+    const std::string& id = device.cdi_ids.front();
+    entries.push_back({.name = id.substr(id.find('=') + 1), .edits = *std::move(edits)});
+  }
+  return CdiSpec(config_.driver_name, entries);
+}
+
+Result<Manager::DryRun> NodeManager::DryPrepareNow(const ClaimRequest& request) {
+  if (auto known = FindClaim(request.uid);
+      known && known->state == ClaimState::kPrepared && known->request.devices == request.devices) {
+    return DryRun{.plan = std::move(known->plan),
+                  .answer = std::move(known->answer),
+                  .cdi_spec = std::move(known->cdi_spec)};
+  }
+  DRAPCI_TRY(Prospect prospect, Outlook(request));
+  DryRun run{.plan = std::move(prospect.plan),
+             .answer = {.devices = std::move(prospect.outline.devices)},
+             .cdi_spec = {}};
+  // Only when every step holds already is it known what a container would get.
+  if (executor_.Check(run.plan).empty()) {
+    if (auto spec = MakeCdiSpec(run.answer.devices)) run.cdi_spec = *std::move(spec);
+  }
+  return run;
+}
+
+}  // namespace drapci::driver

@@ -1,0 +1,213 @@
+// A simulated machine with a manager on it, whose every change can be cut off at any point: what a
+// power cut leaves is what the next Boot() finds.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "driver/node_manager.h"
+#include "test/sim/fake_host.h"
+
+namespace drapci::driver {
+
+// Counts changes; after `left` more, nothing changes any more.
+class Fuse {
+ public:
+  // Whether the change may happen. One more is spent.
+  bool Spend() {
+    ++spent_;
+    if (left_ < 0) return true;
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+  void BlowAfter(int changes) { left_ = changes; }
+  void Mend() { left_ = -1; }
+  int spent() const { return spent_; }
+
+ private:
+  std::atomic<int> left_ = -1;
+  std::atomic<int> spent_ = 0;
+};
+
+class FusedSysfs : public hal::Sysfs {
+ public:
+  FusedSysfs(hal::Sysfs& inner, Fuse& fuse) : inner_(inner), fuse_(fuse) {}
+  Result<std::string> Read(std::string_view path) const override {
+    return path == "/proc/sys/kernel/random/boot_id" ? Result<std::string>("boot-1")
+                                                     : inner_.Read(path);
+  }
+  Result<> Write(std::string_view path, std::string_view value) override {
+    if (!fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    return inner_.Write(path, value);
+  }
+  Result<std::vector<std::string>> List(std::string_view path) const override {
+    return inner_.List(path);
+  }
+  Result<std::string> ReadLink(std::string_view path) const override {
+    return inner_.ReadLink(path);
+  }
+  Result<std::string> Resolve(std::string_view path) const override { return inner_.Resolve(path); }
+  bool Exists(std::string_view path) const override { return inner_.Exists(path); }
+
+ private:
+  hal::Sysfs& inner_;
+  Fuse& fuse_;
+};
+
+class FusedStateDir : public hal::StateDir {
+ public:
+  FusedStateDir(hal::StateDir& inner, Fuse& fuse) : inner_(inner), fuse_(fuse) {}
+  Result<> Replace(std::string_view name, std::string_view content) override {
+    if (!fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    return inner_.Replace(name, content);
+  }
+  Result<> Remove(std::string_view name) override {
+    if (!fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    return inner_.Remove(name);
+  }
+  Result<std::string> Read(std::string_view name) const override { return inner_.Read(name); }
+  Result<std::vector<std::string>> List() const override { return inner_.List(); }
+  const std::string& path() const override { return inner_.path(); }
+
+ private:
+  hal::StateDir& inner_;
+  Fuse& fuse_;
+};
+
+// A journal in memory that goes through the real encoding.
+class MemoryJournal : public Journal {
+ public:
+  explicit MemoryJournal(Fuse& fuse) : fuse_(fuse) {}
+  Result<Contents> Load() override {
+    Contents contents;
+    for (const auto& [uid, text] : records_) {
+      auto record = DecodeRecord(text);
+      if (record) {
+        contents.records.push_back(*std::move(record));
+      } else {
+        contents.set_aside.push_back(record.error().what);
+      }
+    }
+    return contents;
+  }
+  Result<> Put(const ClaimRecord& record) override {
+    if (error_ != 0) return Fail(Error::FromErrno(error_, "journal.db"));
+    if (!fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    const std::lock_guard lock(mutex_);
+    records_.insert_or_assign(record.request.uid, EncodeRecord(record));
+    return {};
+  }
+  Result<> Erase(std::string_view uid) override {
+    if (error_ != 0) return Fail(Error::FromErrno(error_, "journal.db"));
+    if (!fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    const std::lock_guard lock(mutex_);
+    records_.erase(std::string(uid));
+    return {};
+  }
+  void FailWith(int error) { error_ = error; }
+  size_t size() const { return records_.size(); }
+
+ private:
+  Fuse& fuse_;
+  std::atomic<int> error_ = 0;
+  std::mutex mutex_;
+  std::map<std::string, std::string> records_;
+};
+
+struct World {
+  explicit World(Config with = {})
+      : config(std::move(with)),
+        sysfs(machine.sysfs, fuse),
+        cdi(machine.state, fuse),
+        journal(fuse),
+        host{sysfs, machine.dev, machine.netlink, machine.events, machine.clock} {
+    EXPECT_TRUE(machine.kernel.AddDriver(sim::VfioPci()));
+    EXPECT_TRUE(machine.kernel.AddFunction(sim::SriovNic("0000:02:00.0", 4)));
+    EXPECT_TRUE(machine.kernel.AddFunction(sim::Nvme("0000:03:00.0")));
+  }
+
+  // The daemon starts: the fuse is whole again, the journal and the hardware are as they were left.
+  void Boot(std::string boot_id = "boot-1") {
+    manager.reset();
+    fuse.Mend();
+    manager = std::make_unique<NodeManager>(host, machine.scanner, config, journal, cdi,
+                                            std::move(boot_id));
+    ASSERT_TRUE(manager->Recover());
+  }
+
+  Result<PreparedClaim> Prepare(std::string uid, std::vector<std::string> devices,
+                                hal::Access access = hal::Access::kKernel) {
+    ClaimRequest request{.uid = uid, .namespace_name = "ns", .name = uid, .devices = {}};
+    for (std::string& device : devices) {
+      request.devices.push_back({.request_names = {"r"},
+                                 .pool = "pool",
+                                 .device = std::move(device),
+                                 .share_id = {},
+                                 .admin_access = false,
+                                 .access = access});
+    }
+    std::promise<Result<PreparedClaim>> promise;
+    manager->Prepare(std::move(request),
+                     [&](Result<PreparedClaim> result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
+  }
+  Result<> Unprepare(std::string uid) {
+    std::promise<Result<>> promise;
+    manager->Unprepare(std::move(uid), [&](Result<> result) { promise.set_value(result); });
+    return promise.get_future().get();
+  }
+  std::vector<std::string> Verify() {
+    std::promise<std::vector<std::string>> promise;
+    manager->Verify([&](Result<std::vector<Difference>> result) {
+      std::vector<std::string> lines;
+      for (const Difference& each : *result) {
+        lines.push_back(each.claim_uid + " " + each.subject + ": " + each.text);
+      }
+      promise.set_value(std::move(lines));
+    });
+    return promise.get_future().get();
+  }
+
+  std::string Driver(std::string_view address) {
+    const auto state = machine.kernel.State(*hal::PciAddress::Parse(address));
+    return state ? state->driver : "absent";
+  }
+  // Everything about the hardware that a claim may have changed, as one text.
+  std::string Hardware() {
+    std::string text;
+    for (const hal::PciAddress& address : machine.kernel.Functions()) {
+      const auto state = machine.kernel.State(address);
+      if (!state) continue;
+      text += address.ToString() + " " + state->driver + " " + state->driver_override + " " +
+              std::to_string(state->vfs);
+      if (const auto probe = machine.sysfs.Read(address.SysfsPath() + "/sriov_drivers_autoprobe")) {
+        text += " autoprobe=" + *probe;
+      }
+      text += "\n";
+    }
+    return text;
+  }
+
+  Config config;
+  Fuse fuse;
+  sim::FakeHost machine;
+  FusedSysfs sysfs;
+  FusedStateDir cdi;
+  MemoryJournal journal;
+  hal::Host host;
+  std::unique_ptr<NodeManager> manager;
+};
+
+inline constexpr char kNic[] = "pci-0000-02-00-0";
+inline constexpr char kVf0[] = "pci-0000-02-00-0-vf0";
+inline constexpr char kVf1[] = "pci-0000-02-00-0-vf1";
+inline constexpr char kNvme[] = "pci-0000-03-00-0";
+
+}  // namespace drapci::driver
