@@ -28,8 +28,8 @@ class DeviceEvents {
   // before events matter, an empty function removes it.
   virtual void Listen(std::function<void(const DeviceEvent&)> listener) = 0;
 
-  // Returns true as soon as `done` does: asked at once and after every event, on the caller's thread.
-  // False when `deadline` passed first. Any thread, any number at a time.
+  // Returns true as soon as `done` does: asked at once and after every event, on the caller's
+  // thread. False when `deadline` passed first. Any thread, any number at a time.
   virtual bool WaitUntil(const std::function<bool()>& done, MonotonicTime deadline) = 0;
 
   // Which source feeds this: "udev", or "kernel" when no udevd runs.

@@ -18,15 +18,38 @@ class Netlink {
  public:
   virtual ~Netlink() = default;
 
-  // Sends `request` (an nlmsghdr and what follows) on a socket of `protocol` (NETLINK_ROUTE, ...) and
-  // collects the reply up to NLMSG_DONE or the acknowledgement. The kernel's refusal is an Error with
-  // its errno and, where it gave one, its own text (NLMSGERR_ATTR_MSG).
-  virtual Result<std::vector<NetlinkMessage>> Talk(int protocol, std::span<const std::byte> request) = 0;
+  // Sends `request` (an nlmsghdr and what follows) on a socket of `protocol` (NETLINK_ROUTE, ...)
+  // and collects the reply up to NLMSG_DONE or the acknowledgement. The kernel's refusal is an
+  // Error with its errno and, where it gave one, its own text (NLMSGERR_ATTR_MSG). An
+  // acknowledgement is always asked for; a dump that was interrupted by changes is repeated.
+  // Sequence and port are filled in.
+  virtual Result<std::vector<NetlinkMessage>> Talk(int protocol,
+                                                   std::span<const std::byte> request) = 0;
+};
+
+// The reply to one request, put together from datagrams. Pure; fuzzed.
+class NetlinkReply {
+ public:
+  NetlinkReply(uint32_t sequence, uint32_t port) : sequence_(sequence), port_(port) {}
+
+  // Takes one datagram; true when the reply is complete. An Error for the kernel's refusal, and for
+  // a message that is cut short or answers somebody else's request (EBADMSG).
+  Result<bool> Add(std::span<const std::byte> datagram);
+
+  // The objects changed during the dump (NLM_F_DUMP_INTR): what was collected may miss some.
+  bool interrupted() const { return interrupted_; }
+  std::vector<NetlinkMessage> TakeMessages() { return std::move(messages_); }
+
+ private:
+  const uint32_t sequence_, port_;
+  bool interrupted_ = false;
+  std::vector<NetlinkMessage> messages_;
 };
 
 class KernelNetlink : public Netlink {
  public:
-  Result<std::vector<NetlinkMessage>> Talk(int protocol, std::span<const std::byte> request) override;
+  Result<std::vector<NetlinkMessage>> Talk(int protocol,
+                                           std::span<const std::byte> request) override;
 };
 
 // The indexes of the interfaces that carry a default route (IPv4 and IPv6, every table), from
@@ -36,5 +59,10 @@ Result<std::vector<int>> DefaultRouteInterfaces(Netlink& netlink);
 // The interface indexes named by the default routes in `replies`: RTA_OIF, and every next hop of
 // RTA_MULTIPATH. Malformed messages are skipped. Pure; fuzzed.
 std::vector<int> ParseDefaultRoutes(std::span<const NetlinkMessage> replies);
+
+// The interface indexes of all next-hop objects, when some default route uses one (RTA_NH_ID).
+// Pure; fuzzed.
+std::vector<int> ParseNextHops(std::span<const NetlinkMessage> routes,
+                               std::span<const NetlinkMessage> next_hops);
 
 }  // namespace drapci::hal

@@ -17,8 +17,9 @@ class StateDir {
  public:
   virtual ~StateDir() = default;
 
-  // Temporary name, write, fsync, rename, fsync of the directory. On failure nothing stays behind and
-  // the old file is untouched.
+  // Temporary name, write, fsync, rename, fsync of the directory. On failure nothing stays behind
+  // and the old file is untouched; only when the last fsync fails the new file is there, yet
+  // perhaps not durable. The directory is made again when somebody has removed it.
   virtual Result<> Replace(std::string_view name, std::string_view content) = 0;
   // A file that is not there is success.
   virtual Result<> Remove(std::string_view name) = 0;

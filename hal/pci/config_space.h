@@ -18,8 +18,9 @@ struct SriovCapability {
 };
 
 struct PcieCapability {
-  uint8_t version = 0, port_type = 0;     // port_type: 0 endpoint, 4 root port, 9 RC integrated, ...
-  uint8_t max_speed = 0, max_width = 0;   // LnkCap; speed 1 = 2.5 GT/s, 2 = 5, 3 = 8, 4 = 16, 5 = 32, 6 = 64
+  uint8_t version = 0, port_type = 0;  // port_type: 0 endpoint, 4 root port, 9 RC integrated, ...
+  uint8_t max_speed = 0,
+          max_width = 0;  // LnkCap; speed 1 = 2.5 GT/s, 2 = 5, 3 = 8, 4 = 16, 5 = 32, 6 = 64
   uint8_t current_speed = 0, current_width = 0;  // LnkSta
   bool function_level_reset = false;
   bool operator==(const PcieCapability&) const = default;
@@ -31,9 +32,9 @@ class ConfigSpace {
   // bus) has no capabilities.
   explicit ConfigSpace(std::span<const std::byte> bytes);
 
-  bool present() const;  // vendor is neither 0xffff nor missing
-  std::optional<uint16_t> Find(uint8_t capability) const;            // offset in the standard list
-  std::optional<uint16_t> FindExtended(uint16_t capability) const;   // offset at 0x100 and up
+  bool present() const;                                    // vendor is neither 0xffff nor missing
+  std::optional<uint16_t> Find(uint8_t capability) const;  // offset in the standard list
+  std::optional<uint16_t> FindExtended(uint16_t capability) const;  // offset at 0x100 and up
   std::optional<SriovCapability> Sriov() const;
   std::optional<PcieCapability> Pcie() const;
   bool HasAer() const;

@@ -9,9 +9,9 @@
 
 namespace drapci::hal {
 
-// "/dev/nvme0", "/dev/dri/renderD128", ...: every directory below the function's own that has a `dev`
-// attribute, by the DEVNAME of its uevent file; other PCI functions below (bridges) are not entered.
-// Sorted. A DEVNAME that could leave /dev is refused (kInvalid).
+// "/dev/nvme0", "/dev/dri/renderD128", ...: every directory below the function's own that has a
+// `dev` attribute, by the DEVNAME of its uevent file; other PCI functions below (bridges) are not
+// entered. Sorted. A DEVNAME that could leave /dev is refused (kInvalid).
 Result<std::vector<std::string>> DeviceNodes(const Sysfs& sysfs, const PciAddress& address);
 
 // The network interfaces of the function (net/ below it), sorted.

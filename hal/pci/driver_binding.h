@@ -22,17 +22,18 @@ struct DriverBinding {
 
 Result<DriverBinding> ReadBinding(const Sysfs& sysfs, const PciAddress& address);
 
-// Brings the function to `want`: override first, then unbind from a different driver, then probe, then
-// wait until the driver link is there. When the probe of the driver was refused, the error carries the
-// errno of an explicit bind. An empty want.driver leaves the function unbound.
+// Brings the function to `want`: override first, then unbind from a different driver, then probe,
+// then wait until the driver link is there. When the probe of the driver was refused, the error
+// carries the errno of an explicit bind. An empty want.driver leaves the function unbound.
 Result<> ApplyBinding(Host& host, const PciAddress& address, const DriverBinding& want,
                       MonotonicTime deadline);
 
-// Lets the kernel choose the driver as it would at boot: clears an override, unbinds a vfio driver, probes.
-// kUnsupported, naming the ids, when no loaded driver takes it.
+// Lets the kernel choose the driver as it would at boot: clears an override, unbinds a vfio driver,
+// probes. kUnsupported, naming the ids, when no loaded driver takes it.
 Result<> BindKernelDriver(Host& host, const PciAddress& address, MonotonicTime deadline);
 
-// vfio-pci and its variants ("mlx5_vfio_pci", "xe-vfio-pci"): drivers that hand the function to a process.
+// vfio-pci and its variants ("mlx5_vfio_pci", "xe-vfio-pci"): drivers that hand the function to a
+// process.
 bool IsVfioDriver(std::string_view driver);
 
 }  // namespace drapci::hal

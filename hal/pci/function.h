@@ -22,18 +22,19 @@ struct PciFunction {
   std::string driver;                                // empty: unbound
   int numa_node = -1;
   std::optional<int> iommu_group;
-  std::string pcie_root;                   // "pci0000:00"
-  std::optional<PciAddress> physfn;        // set on a VF
-  std::optional<int> sriov_total;          // set on a function with SR-IOV, from sriov_totalvfs
-  std::optional<PcieCapability> pcie;      // link and FLR; absent on conventional PCI
+  std::string pcie_root;               // "pci0000:00"
+  std::optional<PciAddress> physfn;    // set on a VF
+  std::optional<int> sriov_total;      // set on a function with SR-IOV, from sriov_totalvfs
+  std::optional<PcieCapability> pcie;  // link and FLR; absent on conventional PCI
   bool has_aer = false;
   std::optional<uint64_t> serial_number;
 
   bool IsBridge() const { return class_code >> 16 == 0x06; }
 };
 
-// Fills in what sysfs alone tells: driver, NUMA node, IOMMU group, root, physfn, sriov_total. kGone when
-// the function vanished meanwhile. Reads no attribute that takes the device lock (sriov_numvfs does).
+// Fills in what sysfs alone tells: driver, NUMA node, IOMMU group, root, physfn, sriov_total. kGone
+// when the function vanished meanwhile. Reads no attribute that takes the device lock (sriov_numvfs
+// does).
 Result<> ReadSysfsFacts(const Sysfs& sysfs, PciFunction& function);
 
 }  // namespace drapci::hal

@@ -1,9 +1,9 @@
 // SR-IOV: virtual functions of a physical function.
 //
 // /sys/bus/pci/devices/<PF>/sriov_{totalvfs,numvfs,drivers_autoprobe} and virtfn<N>
-// (drivers/pci/iov.c). The kernel changes the count only through 0 (EBUSY otherwise), refuses more than
-// sriov_totalvfs (ERANGE), needs a PF driver that supports it (ENOENT), and may enable fewer than asked:
-// the count is read back. Reading sriov_numvfs blocks while somebody writes it.
+// (drivers/pci/iov.c). The kernel changes the count only through 0 (EBUSY otherwise), refuses more
+// than sriov_totalvfs (ERANGE), needs a PF driver that supports it (ENOENT), and may enable fewer
+// than asked: the count is read back. Reading sriov_numvfs blocks while somebody writes it.
 #pragma once
 
 #include <vector>
@@ -13,8 +13,9 @@
 
 namespace drapci::hal {
 
-// Value of the setting "sriov.vfs". The autoprobe switch belongs to it because VFs must be made with
-// autoprobing off, so that no host driver grabs what a claim is about to get, and put back after.
+// Value of the setting "sriov.vfs". The autoprobe switch belongs to it because VFs must be made
+// with autoprobing off, so that no host driver grabs what a claim is about to get, and put back
+// after.
 struct SriovState {
   int vfs = 0;
   bool autoprobe = true;
@@ -24,9 +25,10 @@ struct SriovState {
 Result<SriovState> ReadSriov(const Sysfs& sysfs, const PciAddress& pf);
 
 // Brings the PF to `want`: VFs are made unbound (autoprobe off while sriov_numvfs is written), the
-// autoprobe switch ends as `want` says, and every virtfn link resolves when this returns. The caller
-// must know that no VF is in use when the count changes: the kernel does not check.
-Result<> ApplySriov(Host& host, const PciAddress& pf, const SriovState& want, MonotonicTime deadline);
+// autoprobe switch ends as `want` says, and every virtfn link resolves when this returns. The
+// caller must know that no VF is in use when the count changes: the kernel does not check.
+Result<> ApplySriov(Host& host, const PciAddress& pf, const SriovState& want,
+                    MonotonicTime deadline);
 
 // The address of VF number `index`, through virtfn<index>; kGone when it does not exist.
 Result<PciAddress> VfAddress(const Sysfs& sysfs, const PciAddress& pf, int index);

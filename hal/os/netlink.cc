@@ -1,0 +1,172 @@
+#include "hal/os/netlink.h"
+
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cstring>
+#include <memory>
+#include <optional>
+
+namespace drapci::hal {
+namespace {
+
+constexpr int kMaxDumpAttempts = 8;
+constexpr timeval kAnswerTimeout = {.tv_sec = 10, .tv_usec = 0};
+// One datagram; a link with hundreds of VFs describes them all in one message.
+constexpr size_t kReceiveBuffer = size_t{256} << 10;
+
+struct CloseSocket {
+  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+};
+using Socket = std::unique_ptr<mnl_socket, CloseSocket>;
+
+// A copy of a T at `offset`, if the bytes reach that far.
+template <class T>
+std::optional<T> CopyAt(std::span<const std::byte> bytes, size_t offset) {
+  if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+// The kernel's own words, from the attributes behind an nlmsgerr; empty when it gave none.
+std::string KernelText(std::span<const std::byte> message, const nlmsghdr& header,
+                       const nlmsgerr& refusal) {
+  if ((header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
+  size_t offset = MNL_NLMSG_HDRLEN + sizeof(nlmsgerr);
+  if ((header.nlmsg_flags & NLM_F_CAPPED) == 0) {  // the refused message is repeated first
+    if (refusal.msg.nlmsg_len < sizeof(nlmsghdr)) return {};
+    offset += MNL_ALIGN(size_t{refusal.msg.nlmsg_len} - sizeof(nlmsghdr));
+  }
+  while (auto attribute = CopyAt<nlattr>(message, offset)) {
+    if (attribute->nla_len < MNL_ATTR_HDRLEN || attribute->nla_len > message.size() - offset) break;
+    if ((attribute->nla_type & NLA_TYPE_MASK) == NLMSGERR_ATTR_MSG) {
+      std::string text(attribute->nla_len - MNL_ATTR_HDRLEN, '\0');
+      std::memcpy(text.data(), message.data() + offset + MNL_ATTR_HDRLEN, text.size());
+      return text.substr(0, text.find('\0'));
+    }
+    offset += MNL_ALIGN(size_t{attribute->nla_len});
+  }
+  return {};
+}
+
+std::unexpected<Error> Malformed(std::string_view why) {
+  return Fail(Error::FromErrno(EBADMSG, fmt::format("netlink answer: {}", why)));
+}
+
+Result<Socket> OpenSocket(int protocol) {
+  Socket socket(mnl_socket_open2(protocol, SOCK_CLOEXEC));
+  if (!socket) return Fail(Error::FromErrno(errno, "open a netlink socket"));
+  if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
+    return Fail(Error::FromErrno(errno, "bind a netlink socket"));
+  }
+  // Without these two the answers only carry less, so a refusal does not matter.
+  int on = 1;
+  mnl_socket_setsockopt(socket.get(), NETLINK_EXT_ACK, &on, sizeof on);
+  mnl_socket_setsockopt(socket.get(), NETLINK_CAP_ACK, &on, sizeof on);
+  if (::setsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout,
+                   sizeof kAnswerTimeout) != 0) {
+    return Fail(Error::FromErrno(errno, "set the time-out of a netlink socket"));
+  }
+  return socket;
+}
+
+// One datagram that the kernel itself has sent.
+Result<std::span<const std::byte>> Receive(int fd, std::span<std::byte> buffer) {
+  for (;;) {
+    sockaddr_nl sender = {};
+    iovec piece = {.iov_base = buffer.data(), .iov_len = buffer.size()};
+    msghdr message = {};
+    message.msg_name = &sender;
+    message.msg_namelen = sizeof sender;
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    const ssize_t length = ::recvmsg(fd, &message, 0);
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0 && errno == EAGAIN) return Fail(Code::kTimeout, "the kernel did not answer");
+    if (length < 0) return Fail(Error::FromErrno(errno, "receive a netlink answer"));
+    if ((message.msg_flags & MSG_TRUNC) != 0) return Malformed("cut short");
+    if (sender.nl_pid != 0) continue;  // another process may address any socket
+    return buffer.first(static_cast<size_t>(length));
+  }
+}
+
+struct Answer {
+  std::vector<NetlinkMessage> messages;
+  bool interrupted = false;
+};
+
+Result<Answer> TalkOnce(int protocol, std::span<const std::byte> request, uint32_t sequence) {
+  DRAPCI_TRY(const Socket socket, OpenSocket(protocol));
+  NetlinkMessage message(request.begin(), request.end());
+  nlmsghdr header;
+  std::memcpy(&header, message.data(), sizeof header);
+  header.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+  header.nlmsg_seq = sequence;
+  header.nlmsg_pid = 0;
+  std::memcpy(message.data(), &header, sizeof header);
+  if (mnl_socket_sendto(socket.get(), message.data(), message.size()) < 0) {
+    return Fail(Error::FromErrno(errno, "send a netlink request"));
+  }
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kReceiveBuffer);
+  NetlinkReply reply(sequence, mnl_socket_get_portid(socket.get()));
+  for (;;) {
+    DRAPCI_TRY(const std::span<const std::byte> datagram,
+               Receive(mnl_socket_get_fd(socket.get()), {buffer.get(), kReceiveBuffer}));
+    DRAPCI_TRY(const bool complete, reply.Add(datagram));
+    if (complete) return Answer{reply.TakeMessages(), reply.interrupted()};
+  }
+}
+
+}  // namespace
+
+Result<bool> NetlinkReply::Add(std::span<const std::byte> datagram) {
+  while (!datagram.empty()) {
+    const auto header = CopyAt<nlmsghdr>(datagram, 0);
+    if (!header || header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > datagram.size()) {
+      return Malformed("cut short");
+    }
+    if (header->nlmsg_seq != sequence_ || header->nlmsg_pid != port_) {
+      return Malformed("it belongs to another request");
+    }
+    const std::span<const std::byte> message = datagram.first(header->nlmsg_len);
+    if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) interrupted_ = true;
+    switch (header->nlmsg_type) {
+      case NLMSG_NOOP: break;
+      case NLMSG_OVERRUN: return Malformed("data was lost");
+      case NLMSG_DONE: {
+        const int error = CopyAt<int>(message, MNL_NLMSG_HDRLEN).value_or(0);
+        if (error < 0) return Fail(Error::FromErrno(-error, "netlink dump"));
+        return true;
+      }
+      case NLMSG_ERROR: {
+        const auto refusal = CopyAt<nlmsgerr>(message, MNL_NLMSG_HDRLEN);
+        if (!refusal) return Malformed("cut short");
+        if (refusal->error == 0) return true;
+        const std::string text = KernelText(message, *header, *refusal);
+        return Fail(Error::FromErrno(-refusal->error,
+                                     text.empty() ? "netlink" : fmt::format("netlink: {}", text)));
+      }
+      default: messages_.emplace_back(message.begin(), message.end());
+    }
+    datagram = datagram.subspan(std::min(MNL_ALIGN(size_t{header->nlmsg_len}), datagram.size()));
+  }
+  return false;
+}
+
+Result<std::vector<NetlinkMessage>> KernelNetlink::Talk(int protocol,
+                                                        std::span<const std::byte> request) {
+  const auto header = CopyAt<nlmsghdr>(request, 0);
+  if (!header || header->nlmsg_len != request.size()) {
+    return Fail(Code::kInternal, "netlink request whose length is not the one it states");
+  }
+  for (uint32_t attempt = 1; attempt <= kMaxDumpAttempts; ++attempt) {
+    DRAPCI_TRY(Answer answer, TalkOnce(protocol, request, attempt));
+    if (!answer.interrupted) return std::move(answer.messages);
+  }
+  return Fail(Code::kBusy, "netlink dump: the objects changed during every attempt to read them");
+}
+
+}  // namespace drapci::hal
