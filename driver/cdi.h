@@ -24,10 +24,13 @@ std::string CdiDeviceId(std::string_view driver_name, std::string_view device_na
 // "dra.pci-claim-<uid>.json"
 std::string CdiFileName(std::string_view driver_name, std::string_view uid);
 
-// The specification as JSON text, in the lowest CDI version that can hold it, with no empty or unknown
-// field. Every device node carries its path; type and numbers are left to the runtime, as podman 4.3 and
-// newer fill them from the host. An environment variable name or path that could break the file's meaning
-// (control characters, '=' in a name, "..") is refused (kInvalid). Pure.
+// Whether a file of the CDI directory is one that CdiFileName() makes, for any claim.
+bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name);
+
+// The specification as JSON text, in the lowest CDI version that can hold it, with no empty or
+// unknown field. Every device node carries its path; type and numbers are left to the runtime, as
+// podman 4.3 and newer fill them from the host. An environment variable name or path that could
+// break the file's meaning (control characters, '=' in a name, "..") is refused (kInvalid). Pure.
 Result<std::string> CdiSpec(std::string_view driver_name, const std::vector<CdiDevice>& devices);
 
 }  // namespace drapci::driver

@@ -17,23 +17,24 @@ namespace drapci::driver {
 struct AcceleratorRule {
   std::optional<hal::PciAddress> address;
   std::optional<uint16_t> vendor, device;
-  std::optional<uint32_t> class_code, class_mask;  // "0200xx" style prefix: class: 0x02, 0x0200 or 0x020000
+  // A prefix of base, sub and programming class: "class: 0x02", "0x0200" or "0x020000".
+  std::optional<uint32_t> class_code, class_mask;
   hal::AcceleratorPolicy policy;
   bool Matches(const hal::PciFunction& function) const;
 };
 
 struct Config {
   std::string driver_name = "dra.pci";
-  std::string node_name;             // empty: the host's name
+  std::string node_name;  // empty: the host's name
   std::string state_dir = "/var/lib/drapci";
   std::string cdi_dir = "/var/run/cdi";
   std::string control_socket = "/run/drapci/control.sock";
-  std::string control_group = "drapci";     // group of the control socket, mode 0660; ignored when absent
+  std::string control_group = "drapci";  // of the socket, mode 0660; ignored when absent
   std::string kubelet_root = "/var/lib/kubelet";
-  std::string claim_dir;             // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
-  bool standalone = false;           // no kubelet sockets
+  std::string claim_dir;    // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
+  bool standalone = false;  // no kubelet sockets
   LogLevel log_level = LogLevel::kInfo;
-  int step_timeout_seconds = 30;     // deadline of one step
+  int step_timeout_seconds = 30;  // deadline of one step
   std::vector<AcceleratorRule> accelerators;
 
   hal::AcceleratorPolicy PolicyFor(const hal::PciFunction& function) const;

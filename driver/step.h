@@ -1,6 +1,7 @@
 // A step: one reversible change of the hardware, as data.
 //
-// The journal, the dry run, the log line, the rollback and the crash recovery all use this one object.
+// The journal, the dry run, the log line, the rollback and the crash recovery all use this one
+// object.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ struct Step {
   std::string accelerator;
   std::string setting;  // key into hal::SettingTable
   std::string target;
-  std::string before;   // the value found before anything was changed
+  std::string before;  // the value found before anything was changed
   std::string want;
   bool shared = false;  // put back only when no other claim lists it
   bool operator==(const Step&) const = default;

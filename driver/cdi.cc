@@ -1,0 +1,176 @@
+#include "driver/cdi.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "driver/claim.h"
+#include "driver/text.h"
+
+namespace drapci::driver {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsAlnum(char c) { return IsLetter(c) || IsDigit(c); }
+
+// pkg/parser/parser.go of the CDI library, ValidateDeviceName.
+bool IsDeviceName(std::string_view name) {
+  return !name.empty() && IsAlnum(name.front()) && IsAlnum(name.back()) &&
+         std::ranges::all_of(name, [](char c) {
+           return IsAlnum(c) || c == '_' || c == '-' || c == '.' || c == ':';
+         });
+}
+
+// The same file, ValidateVendorName.
+bool IsVendor(std::string_view name) {
+  return !name.empty() && IsLetter(name.front()) && IsAlnum(name.back()) &&
+         std::ranges::all_of(name,
+                             [](char c) { return IsAlnum(c) || c == '_' || c == '-' || c == '.'; });
+}
+
+// specs-go/version.go, MinimumRequiredVersion: a reader refuses a file that declares less, and an
+// old one a file that declares more. Nothing else that this writer emits needs more than 0.3.0.
+std::string_view MinimumVersion(const std::vector<CdiDevice>& devices) {
+  const bool digit_first =
+      std::ranges::any_of(devices, [](const CdiDevice& d) { return IsDigit(d.name.front()); });
+  return digit_first ? "0.5.0" : "0.3.0";
+}
+
+Result<Json> Environment(const hal::ContainerEdits& edits) {
+  Json env = Json::array();
+  for (const auto& [name, value] : edits.environment) {
+    if (name.empty() || name.contains('=') || HasControl(name) || !IsUtf8(name)) {
+      return Fail(Code::kInvalid,
+                  fmt::format("environment variable {}: a name is not empty and has no '=' or "
+                              "control characters",
+                              Quoted(name)));
+    }
+    if (HasControl(value) || !IsUtf8(value)) {
+      return Fail(Code::kInvalid,
+                  fmt::format("environment variable {}: the value {} is not one line of UTF-8 text",
+                              Quoted(name), Quoted(value)));
+    }
+    env.push_back(name + "=" + value);
+  }
+  return env;
+}
+
+Result<> CheckPath(std::string_view path) {
+  if (IsPlainPath(path)) return {};
+  return Fail(Code::kInvalid,
+              fmt::format("path {}: must be absolute, without '.' and '..' and control characters",
+                          Quoted(path)));
+}
+
+Result<Json> Nodes(const hal::ContainerEdits& edits) {
+  Json nodes = Json::array();
+  for (const std::string& path : edits.device_nodes) {
+    DRAPCI_CHECK(CheckPath(path));
+    nodes.push_back(Json{{"path", path}});
+  }
+  return nodes;
+}
+
+Result<Json> Mounts(const hal::ContainerEdits& edits) {
+  Json mounts = Json::array();
+  for (const hal::ContainerMount& mount : edits.mounts) {
+    DRAPCI_CHECK(CheckPath(mount.host_path));
+    DRAPCI_CHECK(CheckPath(mount.container_path));
+    Json json{{"hostPath", mount.host_path}, {"containerPath", mount.container_path}};
+    for (const std::string& option : mount.options) {
+      if (option.empty() || option.contains(',') || HasControl(option) || !IsUtf8(option)) {
+        return Fail(Code::kInvalid, fmt::format("mount of {}: {} is no mount option",
+                                                Quoted(mount.host_path), Quoted(option)));
+      }
+      json["options"].push_back(option);
+    }
+    mounts.push_back(std::move(json));
+  }
+  return mounts;
+}
+
+// Readers refuse a file with an empty or unknown field as a whole.
+Result<Json> Edits(const CdiDevice& device) {
+  Json edits = Json::object();
+  DRAPCI_TRY(Json env, Environment(device.edits));
+  if (!env.empty()) edits["env"] = std::move(env);
+  DRAPCI_TRY(Json nodes, Nodes(device.edits));
+  if (!nodes.empty()) edits["deviceNodes"] = std::move(nodes);
+  DRAPCI_TRY(Json mounts, Mounts(device.edits));
+  if (!mounts.empty()) edits["mounts"] = std::move(mounts);
+  if (edits.empty()) return Fail(Code::kInternal, "no edits: a CDI device must have some");
+  return edits;
+}
+
+}  // namespace
+
+std::string CdiDeviceName(std::string_view device, std::string_view uid,
+                          std::string_view share_id) {
+  return share_id.empty() ? fmt::format("{}-{}", device, uid)
+                          : fmt::format("{}-{}-{}", device, uid, share_id);
+}
+
+std::string CdiDeviceId(std::string_view driver_name, std::string_view device_name) {
+  return fmt::format("{}/claim={}", driver_name, device_name);
+}
+
+std::string CdiFileName(std::string_view driver_name, std::string_view uid) {
+  return fmt::format("{}-claim-{}.json", driver_name, uid);
+}
+
+bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name) {
+  return file_name.ends_with(".json") &&
+         file_name.starts_with(fmt::format("{}-claim-", driver_name));
+}
+
+bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name) {
+  constexpr std::string_view kExtension = ".json";
+  const std::string prefix = fmt::format("{}-claim-", driver_name);
+  if (!file_name.starts_with(prefix) || !file_name.ends_with(kExtension)) return false;
+  file_name.remove_prefix(prefix.size());
+  if (file_name.size() < kExtension.size()) return false;
+  file_name.remove_suffix(kExtension.size());
+  return IsValidUid(file_name);
+}
+
+Result<std::string> CdiSpec(std::string_view driver_name, const std::vector<CdiDevice>& devices) {
+  if (!IsVendor(driver_name)) {
+    return Fail(Code::kInvalid,
+                fmt::format("driver name {} is no CDI vendor: it must begin with a letter and end "
+                            "with a letter or digit",
+                            Quoted(driver_name)));
+  }
+  if (devices.empty()) return Fail(Code::kInternal, "a CDI specification without devices");
+  try {
+    Json list = Json::array();
+    std::set<std::string_view> names;
+    for (const CdiDevice& device : devices) {
+      if (!IsDeviceName(device.name)) {
+        return Fail(Code::kInvalid, fmt::format("{} is no CDI device name: letters, digits and "
+                                                "'_-.:', a letter or digit at both ends",
+                                                Quoted(device.name)));
+      }
+      if (!names.insert(device.name).second) {
+        return Fail(Code::kInvalid,
+                    fmt::format("CDI device {} appears twice", Quoted(device.name)));
+      }
+      Result<Json> edits = Edits(device);
+      if (!edits) return Fail(std::move(edits).error().Within("CDI device " + device.name));
+      list.push_back(Json{{"name", device.name}, {"containerEdits", *std::move(edits)}});
+    }
+    const Json spec{{"cdiVersion", MinimumVersion(devices)},
+                    {"kind", fmt::format("{}/claim", driver_name)},
+                    {"devices", std::move(list)}};
+    return spec.dump(2) + "\n";
+  } catch (const std::exception& error) {
+    return Fail(Code::kInternal, fmt::format("CDI specification: {}", error.what()));
+  }
+}
+
+}  // namespace drapci::driver

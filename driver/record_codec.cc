@@ -1,0 +1,354 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "driver/journal.h"
+#include "driver/text.h"
+#include "hal/base/parse.h"
+
+namespace drapci::driver {
+namespace {
+
+using nlohmann::json;
+using Ordered = nlohmann::ordered_json;
+
+// Raised only by a change that an older reader would misunderstand. New fields alone do not raise
+// it: readers skip what they do not know.
+constexpr int kVersion = 1;
+constexpr int kMaxDepth = 16;
+constexpr size_t kMaxListLength = 4096;
+
+constexpr std::array kStates{ClaimState::kPreparing, ClaimState::kPrepared,
+                             ClaimState::kUnpreparing};
+
+std::string_view AccessName(hal::Access access) {
+  return access == hal::Access::kVfio ? "vfio" : "kernel";
+}
+
+// JSON holds Unicode text only; the odd other byte string (a file name, what a register held) must
+// survive too, since undoing a step writes it back.
+Ordered Text(std::string_view text) {
+  if (IsUtf8(text)) return text;
+  std::string hex;
+  for (const char c : text) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return Ordered{{"hex", std::move(hex)}};
+}
+
+Ordered List(const std::vector<std::string>& texts) {
+  Ordered list = Ordered::array();
+  for (const std::string& text : texts) list.push_back(Text(text));
+  return list;
+}
+
+Ordered EncodeDevice(const DeviceRequest& device) {
+  Ordered out;
+  out["requests"] = List(device.request_names);
+  out["pool"] = Text(device.pool);
+  out["device"] = Text(device.device);
+  if (!device.share_id.empty()) out["shareID"] = Text(device.share_id);
+  if (device.admin_access) out["adminAccess"] = true;
+  out["access"] = AccessName(device.access);
+  return out;
+}
+
+Ordered EncodeStep(const Step& step) {
+  Ordered out;
+  out["accelerator"] = Text(step.accelerator);
+  out["setting"] = Text(step.setting);
+  out["target"] = Text(step.target);
+  out["before"] = Text(step.before);
+  out["want"] = Text(step.want);
+  if (step.shared) out["shared"] = true;
+  return out;
+}
+
+Ordered EncodePrepared(const PreparedDevice& device) {
+  Ordered out;
+  out["request"] = EncodeDevice(device.request);
+  out["accelerator"] = Text(device.accelerator);
+  out["part"] = Text(device.part);
+  out["cdiIDs"] = List(device.cdi_ids);
+  return out;
+}
+
+// Reads fields of one object. The first thing that is wrong is kept, and everything after it yields
+// empty values; so a caller reads all fields and asks once.
+class Fields {
+ public:
+  // A null `object` stands for one that has been found missing already.
+  Fields(const json* object, std::string where, std::optional<Error>& error)
+      : object_(object), where_(std::move(where)), error_(error) {
+    if (object_ == nullptr || object_->is_object()) return;
+    Fault("", "is no object");
+    object_ = nullptr;
+  }
+
+  std::string Text(const char* key) { return ToText(key, Mandatory(key)); }
+  std::string OptionalText(const char* key) { return ToText(key, Find(key)); }
+
+  bool OptionalBool(const char* key) {
+    const json* value = Find(key);
+    if (value == nullptr) return false;
+    if (!value->is_boolean()) Fault(key, "is neither true nor false");
+    return value->is_boolean() && value->get<bool>();
+  }
+
+  int Int(const char* key) {
+    const json* value = Mandatory(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_unsigned() || value->get<uint64_t>() > 1'000'000) {
+      Fault(key, "is no small number");
+      return 0;
+    }
+    return value->get<int>();
+  }
+
+  std::vector<std::string> Texts(const char* key) {
+    std::vector<std::string> texts;
+    for (const json* item : Items(key, true)) texts.push_back(ToText(key, item));
+    return texts;
+  }
+
+  // The values of a list; none when it is not there and not mandatory.
+  std::vector<const json*> Items(const char* key, bool mandatory) {
+    const json* value = mandatory ? Mandatory(key) : Find(key);
+    if (value == nullptr) return {};
+    if (!value->is_array() || value->size() > kMaxListLength) {
+      Fault(key, fmt::format("is no list of at most {} values", kMaxListLength));
+      return {};
+    }
+    std::vector<const json*> items;
+    for (const json& item : *value) items.push_back(&item);
+    return items;
+  }
+
+  // The object in field `key`.
+  Fields Object(const char* key) { return Fields(Mandatory(key), Path(key), error_); }
+
+  void Fault(std::string_view key, std::string_view what) {
+    if (!error_) error_ = Error{Code::kInvalid, 0, fmt::format("{} {}", Path(key), what)};
+  }
+
+  std::string Path(std::string_view key) const {
+    return key.empty() ? where_ : fmt::format("{}.{}", where_, key);
+  }
+  std::optional<Error>& error() { return error_; }
+
+ private:
+  const json* Find(const char* key) const {
+    if (object_ == nullptr) return nullptr;
+    const auto found = object_->find(key);
+    return found == object_->end() ? nullptr : &*found;
+  }
+
+  const json* Mandatory(const char* key) {
+    const json* value = Find(key);
+    if (value == nullptr) Fault(key, "is missing");
+    return value;
+  }
+
+  std::string ToText(const char* key, const json* value) {
+    if (value == nullptr) return {};
+    if (value->is_string()) return value->get<std::string>();
+    if (value->is_object() && value->size() == 1 && value->contains("hex") &&
+        value->at("hex").is_string()) {
+      if (std::optional<std::string> bytes = FromHex(value->at("hex").get<std::string>())) {
+        return *std::move(bytes);
+      }
+    }
+    Fault(key, "is no text");
+    return {};
+  }
+
+  static std::optional<std::string> FromHex(std::string_view hex) {
+    std::string bytes;
+    if (hex.size() % 2 != 0) return std::nullopt;
+    for (; !hex.empty(); hex.remove_prefix(2)) {
+      const std::optional<uint8_t> byte = ParseInt<uint8_t>(hex.substr(0, 2), 16);
+      if (!byte) return std::nullopt;
+      bytes.push_back(static_cast<char>(*byte));
+    }
+    return bytes;
+  }
+
+  const json* object_;
+  std::string where_;
+  std::optional<Error>& error_;
+};
+
+DeviceRequest DecodeDevice(Fields fields) {
+  DeviceRequest device;
+  device.request_names = fields.Texts("requests");
+  device.pool = fields.Text("pool");
+  device.device = fields.Text("device");
+  device.share_id = fields.OptionalText("shareID");
+  device.admin_access = fields.OptionalBool("adminAccess");
+  const std::string access = fields.Text("access");
+  if (access == AccessName(hal::Access::kVfio)) {
+    device.access = hal::Access::kVfio;
+  } else if (access != AccessName(hal::Access::kKernel)) {
+    fields.Fault("access", fmt::format("is {}, which is unknown", Quoted(access)));
+  }
+  return device;
+}
+
+Step DecodeStep(Fields fields) {
+  return {.accelerator = fields.Text("accelerator"),
+          .setting = fields.Text("setting"),
+          .target = fields.Text("target"),
+          .before = fields.Text("before"),
+          .want = fields.Text("want"),
+          .shared = fields.OptionalBool("shared")};
+}
+
+PreparedDevice DecodePrepared(Fields fields) {
+  PreparedDevice device;
+  device.request = DecodeDevice(fields.Object("request"));
+  device.accelerator = fields.Text("accelerator");
+  device.part = fields.Text("part");
+  device.cdi_ids = fields.Texts("cdiIDs");
+  return device;
+}
+
+// Every item of the list `key`, by `decode`.
+template <class T>
+std::vector<T> DecodeList(Fields& fields, const char* key, bool mandatory, T (*decode)(Fields)) {
+  std::vector<T> list;
+  for (const json* item : fields.Items(key, mandatory)) {
+    list.push_back(
+        decode(Fields(item, fmt::format("{}[{}]", fields.Path(key), list.size()), fields.error())));
+    if (fields.error()) break;
+  }
+  return list;
+}
+
+// Null when it is no JSON or nested too deep; memory stays bounded by the length of the text.
+json Parse(std::string_view text) {
+  bool too_deep = false;
+  const auto keep = [&](int depth, json::parse_event_t, json&) {
+    too_deep = too_deep || depth > kMaxDepth;
+    return depth <= kMaxDepth;
+  };
+  json parsed = json::parse(text, keep, /*allow_exceptions=*/false);
+  return too_deep || parsed.is_discarded() ? json() : parsed;
+}
+
+ClaimRecord Decode(Fields fields) {
+  ClaimRecord record;
+  const int version = fields.Int("version");
+  if (version != kVersion) {
+    fields.Fault("version", fmt::format("is {}; this driver reads {}", version, kVersion));
+    return record;
+  }
+  record.request.uid = fields.Text("uid");
+  record.request.namespace_name = fields.Text("namespace");
+  record.request.name = fields.Text("name");
+  const std::string state_name = fields.Text("state");
+  bool state_known = false;
+  for (const ClaimState state : kStates) {
+    if (state_name != ClaimStateName(state)) continue;
+    record.state = state;
+    state_known = true;
+  }
+  if (!state_known)
+    fields.Fault("state", fmt::format("is {}, which is unknown", Quoted(state_name)));
+  record.request.devices = DecodeList(fields, "devices", true, DecodeDevice);
+  record.plan = DecodeList(fields, "plan", true, DecodeStep);
+  record.answer.devices = DecodeList(fields, "answer", false, DecodePrepared);
+  record.cdi_spec = fields.OptionalText("cdiSpec");
+  record.boot_id = fields.OptionalText("bootID");
+  record.trouble = fields.OptionalText("trouble");
+  record.standing = fields.OptionalBool("standing");
+  return record;
+}
+
+}  // namespace
+
+std::string_view ClaimStateName(ClaimState state) {
+  switch (state) {
+    case ClaimState::kPreparing: return "preparing";
+    case ClaimState::kPrepared: return "prepared";
+    case ClaimState::kUnpreparing: return "unpreparing";
+  }
+  return "unknown";
+}
+
+Result<> CheckRecord(const ClaimRecord& record) {
+  if (!IsValidUid(record.request.uid)) {
+    return Fail(Code::kInvalid, fmt::format("record.uid {} is not 1 to {} letters, digits and '-'",
+                                            Quoted(record.request.uid), kMaxUidLength));
+  }
+  const auto too_long = [](std::string_view name, size_t size) {
+    return Fail(Code::kInvalid, fmt::format("record.{} has {} entries; at most {} are allowed",
+                                            name, size, kMaxListLength));
+  };
+  const auto& devices = record.request.devices;
+  if (devices.size() > kMaxListLength) return too_long("devices", devices.size());
+  if (record.plan.size() > kMaxListLength) return too_long("plan", record.plan.size());
+  if (record.answer.devices.size() > kMaxListLength) {
+    return too_long("answer", record.answer.devices.size());
+  }
+  for (const DeviceRequest& device : devices) {
+    const size_t names = device.request_names.size();
+    if (names > kMaxListLength) return too_long("devices.requests", names);
+  }
+  for (const PreparedDevice& device : record.answer.devices) {
+    const size_t names = std::max(device.request.request_names.size(), device.cdi_ids.size());
+    if (names > kMaxListLength) return too_long("answer", names);
+  }
+  return {};
+}
+
+std::string EncodeRecord(const ClaimRecord& record) {
+  Ordered out;
+  out["version"] = kVersion;
+  out["uid"] = Text(record.request.uid);
+  out["namespace"] = Text(record.request.namespace_name);
+  out["name"] = Text(record.request.name);
+  out["state"] = ClaimStateName(record.state);
+  out["devices"] = Ordered::array();
+  for (const DeviceRequest& device : record.request.devices) {
+    out["devices"].push_back(EncodeDevice(device));
+  }
+  out["plan"] = Ordered::array();
+  for (const Step& step : record.plan) out["plan"].push_back(EncodeStep(step));
+  if (!record.answer.devices.empty()) {
+    out["answer"] = Ordered::array();
+    for (const PreparedDevice& device : record.answer.devices) {
+      out["answer"].push_back(EncodePrepared(device));
+    }
+  }
+  if (!record.cdi_spec.empty()) out["cdiSpec"] = Text(record.cdi_spec);
+  if (!record.boot_id.empty()) out["bootID"] = Text(record.boot_id);
+  if (!record.trouble.empty()) out["trouble"] = Text(record.trouble);
+  if (record.standing) out["standing"] = true;
+  return out.dump();
+}
+
+Result<ClaimRecord> DecodeRecord(std::string_view text) {
+  if (text.size() > kMaxRecordBytes) {
+    return Fail(Code::kInvalid, fmt::format("record has {} bytes; at most {} are allowed",
+                                            text.size(), kMaxRecordBytes));
+  }
+  try {
+    const json parsed = Parse(text);
+    if (parsed.is_null()) {
+      return Fail(Code::kInvalid, fmt::format("record {} is no JSON object nested at most {} deep",
+                                              Quoted(text), kMaxDepth));
+    }
+    std::optional<Error> error;
+    ClaimRecord record = Decode(Fields(&parsed, "record", error));
+    if (error) return Fail(*std::move(error));
+    DRAPCI_CHECK(CheckRecord(record));
+    return record;
+  } catch (const std::exception& failure) {
+    return Fail(Code::kInvalid, fmt::format("record cannot be read: {}", failure.what()));
+  }
+}
+
+}  // namespace drapci::driver
