@@ -1,0 +1,51 @@
+// Everything that drapcid is made of, in the order of its dependencies.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "driver/config.h"
+#include "driver/node.h"
+#include "hal/os/host.h"
+#include "hal/pci/scan.h"
+#include "plugin/claim_directory.h"
+#include "plugin/claim_preparer.h"
+#include "plugin/control_service.h"
+#include "plugin/kubelet_sockets.h"
+#include "plugin/socket_server.h"
+
+namespace drapci::plugin {
+
+class Server {
+ public:
+  // Recovers what the last run left, then serves the control socket and, unless standalone, the
+  // kubelet. Signals must be blocked already: the threads that start here must not take them.
+  static Result<std::unique_ptr<Server>> Start(const driver::Config& config,
+                                               const std::string& version);
+
+  // Deregisters from the kubelet, lets running calls finish, stops the driver.
+  ~Server();
+
+  // One line for `systemctl status`.
+  std::string Status() const;
+
+ private:
+  explicit Server(const driver::Config& config) : config_(config) {}
+
+  const driver::Config config_;
+  hal::KernelSysfs sysfs_;
+  hal::KernelDevIo dev_;
+  hal::KernelNetlink netlink_;
+  hal::SystemClock clock_;
+  std::unique_ptr<hal::DeviceEvents> events_;
+  std::unique_ptr<hal::Host> host_;
+  std::unique_ptr<hal::PciScanner> scanner_;
+  std::unique_ptr<driver::Node> node_;
+  std::unique_ptr<ClaimDirectory> claims_;
+  std::unique_ptr<ClaimPreparer> preparer_;
+  std::unique_ptr<ControlService> control_;
+  std::unique_ptr<SocketServer> control_server_;
+  std::unique_ptr<KubeletSockets> kubelet_;
+};
+
+}  // namespace drapci::plugin
