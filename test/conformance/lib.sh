@@ -93,12 +93,16 @@ make_vfs() {
 
 vf_address() { link_name "$pf/virtfn$1"; }
 
-finish() {
-  set_value "$pf/sriov_numvfs" 0
-  set_value "$pf/sriov_drivers_autoprobe" 1
+verdict() {
   echo "$rules_kept rules kept, $rules_broken broken"
   [ "$rules_broken" = 0 ]
   exit
+}
+
+finish() {
+  set_value "$pf/sriov_numvfs" 0
+  set_value "$pf/sriov_drivers_autoprobe" 1
+  verdict
 }
 
 pf_address=$(find_pf) || exit 1
