@@ -125,11 +125,6 @@ std::string CdiFileName(std::string_view driver_name, std::string_view uid) {
 }
 
 bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name) {
-  return file_name.ends_with(".json") &&
-         file_name.starts_with(fmt::format("{}-claim-", driver_name));
-}
-
-bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name) {
   constexpr std::string_view kExtension = ".json";
   const std::string prefix = fmt::format("{}-claim-", driver_name);
   if (!file_name.starts_with(prefix) || !file_name.ends_with(kExtension)) return false;
