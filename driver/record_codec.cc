@@ -56,6 +56,18 @@ Ordered EncodeDevice(const DeviceRequest& device) {
   return out;
 }
 
+Ordered EncodeHolding(const Holding& holding) {
+  Ordered out;
+  out["accelerator"] = Text(holding.accelerator);
+  out["device"] = Text(holding.device);
+  out["part"] = Text(holding.part);
+  out["consumes"] = Ordered::array();
+  for (const auto& [counter, amount] : holding.consumes) {
+    out["consumes"].push_back(Ordered{{"counter", Text(counter)}, {"amount", amount}});
+  }
+  return out;
+}
+
 Ordered EncodeStep(const Step& step) {
   Ordered out;
   out["accelerator"] = Text(step.accelerator);
@@ -96,6 +108,13 @@ class Fields {
     if (value == nullptr) return false;
     if (!value->is_boolean()) Fault(key, "is neither true nor false");
     return value->is_boolean() && value->get<bool>();
+  }
+
+  int64_t Amount(const char* key) {
+    const json* value = Mandatory(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_integer()) Fault(key, "is no whole number");
+    return value->is_number_integer() ? value->get<int64_t>() : 0;
   }
 
   int Int(const char* key) {
@@ -197,6 +216,35 @@ DeviceRequest DecodeDevice(Fields fields) {
   return device;
 }
 
+// Every item of the list `key`, by `decode`.
+template <class T>
+std::vector<T> DecodeList(Fields& fields, const char* key, bool mandatory, T (*decode)(Fields)) {
+  std::vector<T> list;
+  for (const json* item : fields.Items(key, mandatory)) {
+    list.push_back(
+        decode(Fields(item, fmt::format("{}[{}]", fields.Path(key), list.size()), fields.error())));
+    if (fields.error()) break;
+  }
+  return list;
+}
+
+using Consumption = std::pair<std::string, int64_t>;
+
+Consumption DecodeConsumption(Fields fields) {
+  return {fields.Text("counter"), fields.Amount("amount")};
+}
+
+Holding DecodeHolding(Fields fields) {
+  Holding holding{.accelerator = fields.Text("accelerator"),
+                  .device = fields.Text("device"),
+                  .part = fields.Text("part"),
+                  .consumes = {}};
+  for (auto& [counter, amount] : DecodeList(fields, "consumes", true, DecodeConsumption)) {
+    holding.consumes[std::move(counter)] = amount;
+  }
+  return holding;
+}
+
 Step DecodeStep(Fields fields) {
   return {.accelerator = fields.Text("accelerator"),
           .setting = fields.Text("setting"),
@@ -213,18 +261,6 @@ PreparedDevice DecodePrepared(Fields fields) {
   device.part = fields.Text("part");
   device.cdi_ids = fields.Texts("cdiIDs");
   return device;
-}
-
-// Every item of the list `key`, by `decode`.
-template <class T>
-std::vector<T> DecodeList(Fields& fields, const char* key, bool mandatory, T (*decode)(Fields)) {
-  std::vector<T> list;
-  for (const json* item : fields.Items(key, mandatory)) {
-    list.push_back(
-        decode(Fields(item, fmt::format("{}[{}]", fields.Path(key), list.size()), fields.error())));
-    if (fields.error()) break;
-  }
-  return list;
 }
 
 // Null when it is no JSON or nested too deep; memory stays bounded by the length of the text.
@@ -258,6 +294,7 @@ ClaimRecord Decode(Fields fields) {
   if (!state_known)
     fields.Fault("state", fmt::format("is {}, which is unknown", Quoted(state_name)));
   record.request.devices = DecodeList(fields, "devices", true, DecodeDevice);
+  record.holdings = DecodeList(fields, "holdings", true, DecodeHolding);
   record.plan = DecodeList(fields, "plan", true, DecodeStep);
   record.answer.devices = DecodeList(fields, "answer", false, DecodePrepared);
   record.cdi_spec = fields.OptionalText("cdiSpec");
@@ -289,6 +326,7 @@ Result<> CheckRecord(const ClaimRecord& record) {
   };
   const auto& devices = record.request.devices;
   if (devices.size() > kMaxListLength) return too_long("devices", devices.size());
+  if (record.holdings.size() > kMaxListLength) return too_long("holdings", record.holdings.size());
   if (record.plan.size() > kMaxListLength) return too_long("plan", record.plan.size());
   if (record.answer.devices.size() > kMaxListLength) {
     return too_long("answer", record.answer.devices.size());
@@ -314,6 +352,10 @@ std::string EncodeRecord(const ClaimRecord& record) {
   out["devices"] = Ordered::array();
   for (const DeviceRequest& device : record.request.devices) {
     out["devices"].push_back(EncodeDevice(device));
+  }
+  out["holdings"] = Ordered::array();
+  for (const Holding& holding : record.holdings) {
+    out["holdings"].push_back(EncodeHolding(holding));
   }
   out["plan"] = Ordered::array();
   for (const Step& step : record.plan) out["plan"].push_back(EncodeStep(step));
