@@ -1,0 +1,102 @@
+#include "plugin/cli/commands.h"
+
+#include <fmt/format.h>
+
+#include "hal/base/result.h"
+#include "plugin/cli/claim_file.h"
+#include "plugin/cli/client.h"
+#include "plugin/cli/text.h"
+
+namespace drapci::cli {
+namespace {
+
+using Stub = v1::Control::Stub;
+
+Outcome<v1::ClaimInput> Input(const ClaimOptions& options) {
+  v1::ClaimInput input;
+  if (!options.file.empty()) {
+    DRAPCI_TRY(*input.mutable_claim_json(), ReadObjectFile(options.file));
+    return input;
+  }
+  input.set_name(options.name);
+  for (const std::string& device : options.devices) input.add_devices(device);
+  if (!options.config_file.empty()) {
+    DRAPCI_TRY(*input.mutable_config_json(), ReadObjectFile(options.config_file));
+  }
+  return input;
+}
+
+Outcome<Client> Connect(const Options& options) {
+  return Client::Connect(options.socket, options.timeout);
+}
+
+}  // namespace
+
+Outcome<Printed> Devices(const Options& options) {
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::ListDevices, v1::ListDevicesRequest()));
+  return Printed{.text = RenderDevices(answer, options.format)};
+}
+
+Outcome<Printed> DeviceNamed(const Options& options, const std::string& name) {
+  DRAPCI_TRY(Client client, Connect(options));
+  v1::ListDevicesRequest request;
+  request.set_name(name);
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::ListDevices, request));
+  if (answer.accelerators().empty()) {
+    return Fail(
+        ExitCode::kFailed,
+        fmt::format("{}: no such device; `drapci devices` lists what there is", Printable(name)));
+  }
+  return Printed{.text = RenderDevice(answer, name, options.format)};
+}
+
+Outcome<Printed> Claims(const Options& options) {
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::ListClaims, v1::ListClaimsRequest()));
+  return Printed{.text = RenderClaims(answer, options.format)};
+}
+
+Outcome<Printed> Plan(const Options& options, const ClaimOptions& claim) {
+  v1::PlanRequest request;
+  DRAPCI_TRY(*request.mutable_claim(), Input(claim));
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::Plan, request));
+  return Printed{.text = RenderPlan(answer, options.format)};
+}
+
+Outcome<Printed> Prepare(const Options& options, const ClaimOptions& claim) {
+  v1::PrepareRequest request;
+  DRAPCI_TRY(*request.mutable_claim(), Input(claim));
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::Prepare, request));
+  return Printed{.text = RenderPrepared(answer, options.format)};
+}
+
+Outcome<Printed> Unprepare(const Options& options, const std::string& name_or_uid) {
+  DRAPCI_TRY(Client client, Connect(options));
+  v1::UnprepareRequest request;
+  request.set_name_or_uid(name_or_uid);
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::Unprepare, request));
+  return Printed{.text = RenderUnprepared(answer, name_or_uid, options.format)};
+}
+
+Outcome<Printed> Verify(const Options& options) {
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::Verify, v1::VerifyRequest()));
+  return Printed{.text = RenderVerify(answer, options.format),
+                 .exit = answer.differences().empty() ? ExitCode::kDone : ExitCode::kFailed};
+}
+
+Outcome<Printed> Version(const Options& options, std::string_view own) {
+  auto client = Connect(options);
+  if (!client) {
+    // One's own version needs no daemon.
+    return Printed{.text = RenderVersion(own, std::nullopt, options.format),
+                   .complaint = client.error()};
+  }
+  DRAPCI_TRY(const auto answer, client->Call(&Stub::GetVersion, v1::GetVersionRequest()));
+  return Printed{.text = RenderVersion(own, answer, options.format)};
+}
+
+}  // namespace drapci::cli

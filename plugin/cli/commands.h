@@ -1,0 +1,45 @@
+// What each command does, once the command line has been understood.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugin/cli/failure.h"
+#include "plugin/cli/output.h"
+
+namespace drapci::cli {
+
+struct Options {
+  std::string socket;
+  Format format = Format::kTable;
+  std::chrono::seconds timeout{300};
+};
+
+// Which claim: a file, or the short form.
+struct ClaimOptions {
+  std::string file;  // "-": standard input
+  std::string name;
+  std::vector<std::string> devices;
+  std::string config_file;  // opaque configuration for the short form
+};
+
+// What is to be printed on standard output, and the exit code.
+struct Printed {
+  std::string text;
+  ExitCode exit = ExitCode::kDone;
+  std::optional<Failure> complaint =
+      std::nullopt;  // for standard error, beside the text; its exit code counts
+};
+
+Outcome<Printed> Devices(const Options& options);
+Outcome<Printed> DeviceNamed(const Options& options, const std::string& name);
+Outcome<Printed> Claims(const Options& options);
+Outcome<Printed> Plan(const Options& options, const ClaimOptions& claim);
+Outcome<Printed> Prepare(const Options& options, const ClaimOptions& claim);
+Outcome<Printed> Unprepare(const Options& options, const std::string& name_or_uid);
+Outcome<Printed> Verify(const Options& options);
+Outcome<Printed> Version(const Options& options, std::string_view own);
+
+}  // namespace drapci::cli

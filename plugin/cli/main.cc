@@ -1,0 +1,158 @@
+// drapci: the command line of drapcid.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "plugin/cli/commands.h"
+#include "plugin/cli/completion.h"
+#include "plugin/cli/text.h"
+
+namespace {
+
+using namespace drapci::cli;
+
+int Complain(const Failure& failure) {
+  fmt::print(stderr, "drapci: {}\n", failure.text);
+  return static_cast<int>(failure.exit);
+}
+
+// Whether all of `text` has reached standard output: a full disk or a closed pipe is a failure,
+// too.
+bool Print(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
+
+void AddClaimOptions(CLI::App& command, ClaimOptions& claim) {
+  auto* file =
+      command
+          .add_option("-f,--file", claim.file, "ResourceClaim as YAML or JSON; - is standard input")
+          ->type_name("FILE");
+  auto* name =
+      command.add_option("--name", claim.name, "name of a claim made here")->excludes(file);
+  auto* device = command.add_option("--device", claim.devices, "device to claim; may be repeated")
+                     ->excludes(file)
+                     ->needs(name)
+                     ->allow_extra_args(false);
+  name->needs(device);
+  command.add_option("--config", claim.config_file, "file with a config.dra.pci/v1alpha1 object")
+      ->needs(device)
+      ->type_name("FILE");
+}
+
+// CLI11's complaint as one line: what, why, what to do.
+int Usage(const CLI::ParseError& error, const CLI::App& app, const std::string& command) {
+  std::string text = Printable(error.what());
+  const std::vector<std::string> unknown = app.remaining();
+  if (command.empty() && !unknown.empty())
+    text = fmt::format("{}: no such command", Printable(unknown.front()));
+  if (command.empty() && unknown.empty() && error.get_name() == "RequiredError")
+    text = "no command given";
+  const std::string help =
+      command.empty() ? "drapci --help" : fmt::format("drapci {} --help", command);
+  return Complain({ExitCode::kUsage, fmt::format("{}; see `{}`", text, help)});
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Shows and hands out the PCI accelerators of this node.", "drapci");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_help_flag("-h,--help", "show this help");
+  app.footer("Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no daemon.");
+
+  Options options;
+  std::string format = "table";
+  int timeout = 300;
+  app.add_option("--socket", options.socket, "control socket of drapcid")
+      ->envname("DRAPCI_SOCKET")
+      ->default_val("/run/drapci/control.sock")
+      ->type_name("PATH");
+  app.add_option("-o,--output", format, "output: table, wide, json or yaml")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
+      ->type_name("FORMAT");
+  app.add_option("--timeout", timeout, "seconds to wait for an answer")
+      ->check(CLI::Range(1, 86400));
+
+  std::string name;
+  ClaimOptions claim;
+  std::function<Outcome<Printed>()> run;
+  auto command = [&](const char* word, const char* help, auto action) {
+    CLI::App* sub = app.add_subcommand(word, help);
+    sub->callback([&run, action] { run = action; });
+    return sub;
+  };
+  command("devices", "list devices", [&] { return Devices(options); });
+  command("device", "show all that is known of one device",
+          [&] { return DeviceNamed(options, name); })
+      ->add_option("NAME", name, "device or accelerator")
+      ->required();
+  command("claims", "list what is held", [&] { return Claims(options); });
+  AddClaimOptions(*command("plan", "show the steps that prepare would take; touches nothing",
+                           [&] { return Plan(options, claim); }),
+                  claim);
+  AddClaimOptions(
+      *command("prepare", "make a claim's devices ready and write its CDI specification",
+               [&] { return Prepare(options, claim); }),
+      claim);
+  command("unprepare", "release a claim and put the hardware back",
+          [&] { return Unprepare(options, name); })
+      ->add_option("CLAIM", name, "name or UID")
+      ->required();
+  command("verify", "compare journal, hardware and CDI; exit 1 when they differ",
+          [&] { return Verify(options); });
+  command("version", "versions of this program and of the daemon",
+          [&] { return Version(options, DRAPCI_VERSION); });
+  std::string shell;
+  command("completion", "print a completion script",
+          [&]() -> Outcome<Printed> { return Printed{Completion(shell)}; })
+      ->add_option("SHELL", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  app.add_flag_callback(
+      "--version", [] { throw CLI::CallForVersion("drapci " DRAPCI_VERSION, 0); },
+      "show this program's version");
+
+  auto chosen = [&]() -> std::string {
+    return app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name();
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const std::string which = chosen();
+    return Print(which.empty() ? app.help() : app.get_subcommand(which)->help("drapci")) ? 0 : 1;
+  } catch (const CLI::CallForVersion& version) {
+    return Print(fmt::format("{}\n", version.what())) ? 0 : 1;
+  } catch (const CLI::ParseError& error) {
+    return Usage(error, app, chosen());
+  }
+  const std::string word = chosen();
+  if ((word == "plan" || word == "prepare") && claim.file.empty() && claim.devices.empty()) {
+    return Complain(
+        {ExitCode::kUsage,
+         fmt::format("{}: which claim; give -f FILE, or --name NAME --device DEVICE", word)});
+  }
+  options.format = *ParseFormat(format);
+  options.timeout = std::chrono::seconds(timeout);
+
+  const Outcome<Printed> printed = run();
+  if (!printed) return Complain(printed.error());
+  if (!Print(printed->text)) {
+    return Complain(
+        {ExitCode::kFailed,
+         "standard output: not everything could be written; the command itself is done"});
+  }
+  if (printed->complaint) return Complain(*printed->complaint);
+  return static_cast<int>(printed->exit);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Main(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, or a mistake of ours in CLI11's terms
+    return Complain({ExitCode::kFailed, Printable(error.what())});
+  }
+}
