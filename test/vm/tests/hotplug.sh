@@ -13,7 +13,7 @@ plug() {
   wait_for 30 driver_is 0000:05:00.0 igb || die "the new card does not come up"
 }
 pull() {
-  /run/vm/surprise-remove.sh $port
+  /run/vm/surprise-remove.sh "$port"
   wait_for 30 missing "$hot" || die "the card does not go away"
   # The port driver switches the slot off last; a card plugged in before that would be lost.
   wait_for 30 slot_is_off || die "the slot is not switched off"
@@ -21,7 +21,7 @@ pull() {
   udevadm settle
 }
 # shellcheck disable=SC2317  # called by wait_for
-slot_is_off() { [ $((0x$(setpci -s $port CAP_EXP+18.w) & 0x700)) = $((0x700)) ]; }
+slot_is_off() { [ $((0x$(setpci -s "$port" CAP_EXP+18.w) & 0x700)) = $((0x700)) ]; }
 # shellcheck disable=SC2317  # called by wait_for
 no_device() { ! drapci devices | grep -q "^$1 "; }
 
