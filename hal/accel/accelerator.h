@@ -1,8 +1,8 @@
 // The interface of a hardware family: what an accelerator offers, which settings make a part of it
 // usable, and what a container needs to use it.
 //
-// A family is one pair of files in this folder and one row in match.cc. It keeps no state: what is held
-// is the driver's business, what is set is the hardware's.
+// A family is one pair of files in this folder and one row in match.cc. It keeps no state: what is
+// held is the driver's business, what is set is the hardware's.
 #pragma once
 
 #include <cstdint>
@@ -31,18 +31,20 @@ struct AcceleratorPolicy {
     kExisting,  // somebody else makes them and has handed them over: used, never made or destroyed
   };
   Vfs vfs = Vfs::kOnDemand;
-  int vf_count = 0;      // kOnDemand, kFixed: how many; 0 = as many as the function has
-  bool enabled = true;   // false: shown, never touched
+  int vf_count = 0;     // kOnDemand, kFixed: how many; 0 = as many as the function has
+  bool enabled = true;  // false: shown, never touched
   bool operator==(const AcceleratorPolicy&) const = default;
 };
 
 // A piece of an accelerator that can be given away.
 struct Part {
-  std::string name;      // within the accelerator: "" the whole, "vf3"
-  std::string profile;   // "function", "vf", later "1g.10gb", "slot", ...
+  std::string name;                         // within the accelerator: "" the whole, "vf3"
+  std::string profile;                      // "function", "vf", later "1g.10gb", "slot", ...
   std::map<std::string, int64_t> consumes;  // counters; a part without stock left cannot be given
   std::map<std::string, AttributeValue> attributes;
   std::string unusable;  // not empty: why this part cannot be given now
+  std::string no_vfio =
+      {};  // not empty: why it cannot be given through VFIO, as far as is known yet
 };
 
 // What an accelerator is and offers at one moment.
@@ -50,8 +52,9 @@ struct Description {
   std::map<std::string, int64_t> counters;  // its finite stock
   std::vector<Part> parts;                  // in packing order
   std::map<std::string, AttributeValue> attributes;
-  std::string foreign;   // not empty: who else has changed it, and what; nothing of it is given
-  std::string unusable;  // not empty: why nothing of it can be given (used by the host, policy, gone)
+  std::string foreign;  // not empty: who else has changed it, and what; nothing of it is given
+  std::string
+      unusable;  // not empty: why nothing of it can be given (used by the host, policy, gone)
 };
 
 enum class Access {
@@ -65,8 +68,8 @@ struct PartRequest {
   Access access = Access::kKernel;
 };
 
-// One wanted setting. `shared` settings serve all parts of the accelerator: they are put back when the
-// last claim that lists them goes.
+// One wanted setting. `shared` settings serve all parts of the accelerator: they are put back when
+// the last claim that lists them goes.
 struct Wanted {
   std::string setting, target, value;
   bool shared = false;
@@ -78,23 +81,26 @@ class Accelerator {
  public:
   virtual ~Accelerator() = default;
 
-  virtual const std::string& name() const = 0;    // "pci-0000-02-00-0": a DNS label, stable per slot
+  virtual const std::string& name() const = 0;  // "pci-0000-02-00-0": a DNS label, stable per slot
   virtual const std::string& family() const = 0;  // "sriov", "function"
   virtual const PciFunction& function() const = 0;
 
-  // Reads the hardware. `ours` holds the "SETTING TARGET" pairs that drapci itself has changed and not
-  // put back: what is not at its boot value and not in there was changed by somebody else.
-  // Runs in the accelerator's lane. kGone when the card has been removed.
+  // Reads the hardware. `ours` holds the "SETTING TARGET" pairs that drapci itself has changed and
+  // not put back: what is not at its boot value and not in there was changed by somebody else. Runs
+  // in the accelerator's lane. kGone when the card has been removed.
   virtual Result<Description> Describe(const std::set<std::string>& ours) const = 0;
 
   // The settings, in order, that make the part usable. Pure: decides from `now` alone.
-  virtual Result<std::vector<Wanted>> Plan(const Description& now, const PartRequest& request) const = 0;
+  virtual Result<std::vector<Wanted>> Plan(const Description& now,
+                                           const PartRequest& request) const = 0;
 
   // The settings that the policy keeps outside of any claim (a fixed VF count); mostly none. Pure.
   virtual Result<std::vector<Wanted>> Standing(const Description& now) const = 0;
 
-  // What a container needs, after the settings are made. May wait for device nodes up to `deadline`.
-  virtual Result<ContainerEdits> Edits(const PartRequest& request, MonotonicTime deadline) const = 0;
+  // What a container needs, after the settings are made. May wait for device nodes up to
+  // `deadline`.
+  virtual Result<ContainerEdits> Edits(const PartRequest& request,
+                                       MonotonicTime deadline) const = 0;
 };
 
 }  // namespace drapci::hal

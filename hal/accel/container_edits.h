@@ -14,7 +14,7 @@ struct ContainerMount {
 };
 
 struct ContainerEdits {
-  std::vector<std::string> device_nodes;     // absolute, the same inside and outside
+  std::vector<std::string> device_nodes;  // absolute, the same inside and outside
   std::map<std::string, std::string> environment;
   std::vector<ContainerMount> mounts;
   bool operator==(const ContainerEdits&) const = default;

@@ -24,7 +24,8 @@ struct Family {
 // From the most specific to "any PCI function".
 std::span<const Family> Families();
 
-// The family for `function`; null for what is never managed (bridges, VFs: those are parts of their PF).
+// The family for `function`; null for what is never managed (bridges, VFs: those are parts of their
+// PF).
 const Family* MatchFamily(const PciFunction& function);
 
 // All settings of all families.

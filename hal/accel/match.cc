@@ -1,0 +1,43 @@
+#include "hal/accel/match.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hal/accel/function.h"
+#include "hal/accel/pci_settings.h"
+#include "hal/accel/sriov.h"
+
+namespace drapci::hal {
+namespace {
+
+constexpr Family kFamilies[] = {
+    {"sriov", IsSriovFunction, MakeSriovAccelerator, nullptr},
+    {"function", IsEndpoint, MakeFunctionAccelerator, nullptr},
+};
+
+}  // namespace
+
+std::span<const Family> Families() { return kFamilies; }
+
+const Family* MatchFamily(const PciFunction& function) {
+  const auto family =
+      std::ranges::find_if(kFamilies, [&](const Family& each) { return each.matches(function); });
+  return family != std::end(kFamilies) ? &*family : nullptr;
+}
+
+SettingTable MakeSettings(Host& host) {
+  SettingTable table;
+  AddPciSettings(host, table);
+  for (const Family& family : kFamilies) {
+    if (family.add_settings != nullptr) family.add_settings(host, table);
+  }
+  return table;
+}
+
+std::string AcceleratorName(const PciAddress& address) {
+  return fmt::format("pci-{:04x}-{:02x}-{:02x}-{}", address.domain, address.bus, address.device,
+                     address.function);
+}
+
+}  // namespace drapci::hal

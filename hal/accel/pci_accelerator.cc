@@ -1,0 +1,174 @@
+#include "hal/accel/pci_accelerator.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "hal/accel/match.h"
+#include "hal/accel/pci_settings.h"
+#include "hal/os/path.h"
+#include "hal/pci/device_nodes.h"
+#include "hal/pci/vfio.h"
+
+namespace drapci::hal {
+namespace {
+
+constexpr std::string_view kVfioDriver = "vfio-pci";
+
+// Drivers that keep a function for a user of their own.
+bool IsReserving(std::string_view driver) {
+  constexpr std::string_view kNames[] = {"pci-stub", "pciback", "xen-pciback", "uio_pci_generic",
+                                         "igb_uio"};
+  return IsVfioDriver(driver) || std::ranges::find(kNames, driver) != std::end(kNames);
+}
+
+// Mega-transfers a second, by the speed code of the link registers; 0 for an unknown code.
+int64_t LinkSpeed(uint8_t code) {
+  constexpr int64_t kSpeeds[] = {0, 2500, 5000, 8000, 16000, 32000, 64000};
+  return code < std::size(kSpeeds) ? kSpeeds[code] : 0;
+}
+
+std::map<std::string, AttributeValue> Attributes(const PciFunction& function) {
+  std::map<std::string, AttributeValue> attributes{
+      {"address", function.address.ToString()},
+      {"vendor", fmt::format("0x{:04x}", function.vendor)},
+      {"device", fmt::format("0x{:04x}", function.device)},
+      {"class", fmt::format("0x{:06x}", function.class_code)},
+      {"numa_node", int64_t{function.numa_node}},
+      {"pcie_root", function.pcie_root}};
+  if (function.iommu_group) attributes.emplace("iommu_group", int64_t{*function.iommu_group});
+  if (function.pcie && function.pcie->max_width != 0) {
+    attributes.emplace("link_speed", LinkSpeed(function.pcie->max_speed));
+    attributes.emplace("link_width", int64_t{function.pcie->max_width});
+  }
+  return attributes;
+}
+
+// "PCI_0000_02_00_0_VF3"
+std::string EnvironmentSuffix(std::string_view accelerator, std::string_view part) {
+  std::string text(accelerator);
+  if (!part.empty()) text += fmt::format("-{}", part);
+  std::ranges::transform(text, text.begin(), [](char c) {
+    if (c == '-') return '_';
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return text;
+}
+
+// The nodes of the function's kernel driver, once all of them are in /dev.
+Result<std::vector<std::string>> KernelNodes(Host& host, const PciAddress& address,
+                                             MonotonicTime deadline) {
+  Result<std::vector<std::string>> nodes;
+  std::vector<std::string> missing;
+  const bool there = host.events.WaitUntil(
+      [&] {
+        missing.clear();
+        nodes = DeviceNodes(host.sysfs, address);
+        if (!nodes) return true;
+        std::ranges::copy_if(*nodes, std::back_inserter(missing), [&](const std::string& node) {
+          return !host.dev.Stat(node).has_value();
+        });
+        return missing.empty();
+      },
+      deadline);
+  if (!nodes || there) return nodes;
+  return Fail(Code::kTimeout, fmt::format("device nodes {} of {} did not appear in time",
+                                          fmt::join(missing, ", "), address.ToString()));
+}
+
+}  // namespace
+
+PciAccelerator::PciAccelerator(Host& host, std::string_view family, PciFunction function,
+                               AcceleratorPolicy policy, std::string in_host_use)
+    : host_(host),
+      name_(AcceleratorName(function.address)),
+      family_(family),
+      function_(std::move(function)),
+      policy_(policy),
+      in_host_use_(std::move(in_host_use)) {}
+
+Result<Description> PciAccelerator::DescribeFunction(const std::set<std::string>& ours) const {
+  DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, function_.address));
+  Description description;
+  description.attributes = Attributes(function_);
+  description.attributes.emplace("driver", now.driver);
+  if (!in_host_use_.empty()) {
+    description.unusable = fmt::format("the host needs it: {}", in_host_use_);
+  } else if (!policy_.enabled) {
+    description.unusable = "the configuration keeps drapci off it (enabled: false)";
+  }
+  const bool handed_over = policy_.vfs == AcceleratorPolicy::Vfs::kExisting;
+  const std::string key = fmt::format("{} {}", kDriverSetting, function_.address.ToString());
+  if (!handed_over && IsReserving(now.driver) && !ours.contains(key)) {
+    description.foreign = fmt::format(
+        "somebody else has bound it to {}; set vfs: existing for it to hand it over", now.driver);
+  }
+  return description;
+}
+
+Part PciAccelerator::WholePart(std::string_view counter, int64_t amount) const {
+  Part part;
+  part.profile = kWholeProfile;
+  part.consumes.emplace(counter, amount);
+  part.attributes = Attributes(function_);
+  if (const Result<> group = CheckVfioGroup(host_.sysfs, function_.address); !group) {
+    part.no_vfio = group.error().what;
+  }
+  return part;
+}
+
+Result<Wanted> PciAccelerator::WishDriver(const Part& part, std::string target, Access access,
+                                          std::string initially) const {
+  std::string value(kKernelDriver);
+  if (access == Access::kVfio) {
+    if (!part.no_vfio.empty()) return Fail(Code::kUnsupported, part.no_vfio);
+    value = FormatBinding(
+        {.driver = std::string(kVfioDriver), .driver_override = std::string(kVfioDriver)});
+  }
+  return Wanted{.setting = std::string(kDriverSetting),
+                .target = std::move(target),
+                .value = std::move(value),
+                .shared = false,
+                .initially = std::move(initially)};
+}
+
+Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
+                                               const PartRequest& request,
+                                               MonotonicTime deadline) const {
+  const std::string suffix = EnvironmentSuffix(name_, request.part);
+  DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, address));
+  if (now.driver.empty()) {
+    return Fail(Code::kConflict, fmt::format("no driver is bound to {}", address.ToString()));
+  }
+  if (IsVfioDriver(now.driver) != (request.access == Access::kVfio)) {
+    return Fail(Code::kConflict, fmt::format("{} is bound to {}, which is not the access asked for",
+                                             address.ToString(), now.driver));
+  }
+  ContainerEdits edits;
+  edits.environment.emplace("DRAPCI_DEVICE_" + suffix, address.ToString());
+  if (request.access == Access::kVfio) {
+    DRAPCI_TRY(edits.device_nodes, VfioNodes(host_, address, deadline));
+    for (const std::string& node : edits.device_nodes) {
+      if (node == "/dev/vfio/vfio" || node == "/dev/iommu") continue;
+      edits.environment.emplace("DRAPCI_VFIO_" + suffix, BaseName(node));
+    }
+    return edits;
+  }
+  DRAPCI_TRY(edits.device_nodes, KernelNodes(host_, address, deadline));
+  DRAPCI_TRY(const std::vector<std::string> interfaces, NetworkInterfaces(host_.sysfs, address));
+  if (!interfaces.empty()) {
+    edits.environment.emplace("DRAPCI_NETDEV_" + suffix,
+                              fmt::format("{}", fmt::join(interfaces, ",")));
+  }
+  return edits;
+}
+
+Result<const Part*> FindPart(const Description& now, std::string_view accelerator,
+                             std::string_view name) {
+  const auto found = std::ranges::find(now.parts, name, &Part::name);
+  if (found != now.parts.end()) return &*found;
+  return Fail(Code::kNotFound, fmt::format("{} has no part '{}' now", accelerator, name));
+}
+
+}  // namespace drapci::hal

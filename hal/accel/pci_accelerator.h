@@ -1,0 +1,59 @@
+// What every family built on one PCI function has in common: its name, its facts, the function as a
+// whole as a part, and what a container needs of a function.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "hal/accel/accelerator.h"
+#include "hal/pci/driver_binding.h"
+
+namespace drapci::hal {
+
+inline constexpr std::string_view kWholeProfile = "function";
+
+// Immutable; any thread.
+class PciAccelerator : public Accelerator {
+ public:
+  PciAccelerator(Host& host, std::string_view family, PciFunction function,
+                 AcceleratorPolicy policy, std::string in_host_use);
+
+  const std::string& name() const override { return name_; }
+  const std::string& family() const override { return family_; }
+  const PciFunction& function() const override { return function_; }
+
+ protected:
+  // The description with everything but counters and parts: attributes, who else has reserved the
+  // function by its driver, and why nothing can be given. kGone when it is not there.
+  Result<Description> DescribeFunction(const std::set<std::string>& ours) const;
+
+  // The function as a whole, which takes `amount` of `counter`.
+  Part WholePart(std::string_view counter, int64_t amount) const;
+
+  // The setting that gives the function at `target` its driver. kUnsupported when `part` cannot be
+  // had that way.
+  Result<Wanted> WishDriver(const Part& part, std::string target, Access access,
+                            std::string initially) const;
+
+  // Device nodes and environment of the function at `address`, which is bound already; waits for
+  // the nodes. kConflict when it is bound to the wrong kind of driver.
+  Result<ContainerEdits> EditsOf(const PciAddress& address, const PartRequest& request,
+                                 MonotonicTime deadline) const;
+
+  Host& host() const { return host_; }
+  const AcceleratorPolicy& policy() const { return policy_; }
+
+ private:
+  Host& host_;
+  const std::string name_, family_;
+  const PciFunction function_;
+  const AcceleratorPolicy policy_;
+  const std::string in_host_use_;
+};
+
+// The part called `name`; kNotFound, with the accelerator's name, when there is none.
+Result<const Part*> FindPart(const Description& now, std::string_view accelerator,
+                             std::string_view name);
+
+}  // namespace drapci::hal
