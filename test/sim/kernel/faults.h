@@ -50,8 +50,9 @@ class Faults {
     int error = 0;
     std::chrono::milliseconds delay{0};
   };
-  // Blocks while held.
   Verdict OnWrite(std::string_view path, std::string_view resolved);
+  // Blocks while a Hold matches.
+  void WaitReleased(std::string_view path, std::string_view resolved);
   void Log(std::string_view path, std::string_view value, int error);
 
  private:
