@@ -68,8 +68,8 @@ struct PartRequest {
   Access access = Access::kKernel;
 };
 
-// One wanted setting. `shared` settings serve all parts of the accelerator: they are put back when
-// the last claim that lists them goes.
+// One wanted setting. `shared` settings are those of the accelerator, not of one part: they are put
+// back when the last claim that lists them goes.
 struct Wanted {
   std::string setting, target, value;
   bool shared = false;
@@ -85,10 +85,16 @@ class Accelerator {
   virtual const std::string& family() const = 0;  // "sriov", "function"
   virtual const PciFunction& function() const = 0;
 
+  // How much Describe() reads. Planning needs what decides; people also want what each part looks like.
+  enum class Detail {
+    kBrief,  // no attributes of parts: the cost does not grow with their number
+    kFull,
+  };
+
   // Reads the hardware. `ours` holds the "SETTING TARGET" pairs that drapci itself has changed and
   // not put back: what is not at its boot value and not in there was changed by somebody else. Runs
   // in the accelerator's lane. kGone when the card has been removed.
-  virtual Result<Description> Describe(const std::set<std::string>& ours) const = 0;
+  virtual Result<Description> Describe(const std::set<std::string>& ours, Detail detail) const = 0;
 
   // The settings, in order, that make the part usable. Pure: decides from `now` alone.
   virtual Result<std::vector<Wanted>> Plan(const Description& now,

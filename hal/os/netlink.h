@@ -60,9 +60,9 @@ Result<std::vector<int>> DefaultRouteInterfaces(Netlink& netlink);
 // RTA_MULTIPATH. Malformed messages are skipped. Pure; fuzzed.
 std::vector<int> ParseDefaultRoutes(std::span<const NetlinkMessage> replies);
 
-// The interface indexes of all next-hop objects, when some default route uses one (RTA_NH_ID).
-// Pure; fuzzed.
-std::vector<int> ParseNextHops(std::span<const NetlinkMessage> routes,
-                               std::span<const NetlinkMessage> next_hops);
+// Whether a default route in `replies` uses a next-hop object (RTA_NH_ID, Linux 5.3 and newer), and
+// the interface indexes of all next-hop objects in `replies` to RTM_GETNEXTHOP. Pure; fuzzed.
+bool UseNextHopObjects(std::span<const NetlinkMessage> replies);
+std::vector<int> ParseNextHops(std::span<const NetlinkMessage> replies);
 
 }  // namespace drapci::hal

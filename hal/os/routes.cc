@@ -53,6 +53,10 @@ std::optional<std::span<const std::byte>> Body(const NetlinkMessage& message, ui
   return std::span<const std::byte>(message).subspan(start);
 }
 
+bool IsDefault(const rtmsg& route) {
+  return route.rtm_dst_len == 0 && route.rtm_type == RTN_UNICAST;
+}
+
 std::vector<int> SortedUnique(std::vector<int> values) {
   std::ranges::sort(values);
   const auto rest = std::ranges::unique(values);
@@ -79,7 +83,7 @@ std::vector<int> ParseDefaultRoutes(std::span<const NetlinkMessage> replies) {
   for (const NetlinkMessage& message : replies) {
     rtmsg route = {};
     const auto body = Body(message, RTM_NEWROUTE, route);
-    if (!body || route.rtm_dst_len != 0 || route.rtm_type != RTN_UNICAST) continue;
+    if (!body || !IsDefault(route)) continue;
     ForEachAttribute(*body, [&](int type, std::span<const std::byte> payload) {
       if (type == RTA_OIF) {
         const int index = CopyAt<int>(payload, 0).value_or(0);
@@ -92,22 +96,25 @@ std::vector<int> ParseDefaultRoutes(std::span<const NetlinkMessage> replies) {
   return SortedUnique(std::move(interfaces));
 }
 
-std::vector<int> ParseNextHops(std::span<const NetlinkMessage> routes,
-                               std::span<const NetlinkMessage> next_hops) {
-  bool by_object = false;
-  for (const NetlinkMessage& message : routes) {
+bool UseNextHopObjects(std::span<const NetlinkMessage> replies) {
+  bool used = false;
+  for (const NetlinkMessage& message : replies) {
     rtmsg route = {};
     const auto body = Body(message, RTM_NEWROUTE, route);
-    if (!body || route.rtm_dst_len != 0 || route.rtm_type != RTN_UNICAST) continue;
+    if (!body || !IsDefault(route)) continue;
     ForEachAttribute(*body, [&](int type, std::span<const std::byte>) {
-      if (type == RTA_NH_ID) by_object = true;
+      if (type == RTA_NH_ID) used = true;
     });
   }
+  return used;
+}
+
+std::vector<int> ParseNextHops(std::span<const NetlinkMessage> replies) {
   std::vector<int> interfaces;
-  for (const NetlinkMessage& message : next_hops) {
+  for (const NetlinkMessage& message : replies) {
     nhmsg hop = {};
     const auto body = Body(message, RTM_NEWNEXTHOP, hop);
-    if (!by_object || !body) continue;
+    if (!body) continue;
     ForEachAttribute(*body, [&](int type, std::span<const std::byte> payload) {
       if (type != NHA_OIF) return;
       const int index = CopyAt<int>(payload, 0).value_or(0);
@@ -132,11 +139,14 @@ Result<std::vector<int>> DefaultRouteInterfaces(Netlink& netlink) {
     std::ranges::move(*dump, std::back_inserter(routes));
   }
   std::vector<int> interfaces = ParseDefaultRoutes(routes);
-  // With net.ipv4.nexthop_compat_mode=0 a route names only its next-hop object (Linux 5.3 and
-  // newer). Which object does not matter here: taking all of them errs on the safe side.
-  Result<std::vector<NetlinkMessage>> hops =
-      netlink.Talk(NETLINK_ROUTE, DumpRequest(RTM_GETNEXTHOP, nhmsg{}));
-  if (hops) std::ranges::copy(ParseNextHops(routes, *hops), std::back_inserter(interfaces));
+  if (UseNextHopObjects(routes)) {
+    // With net.ipv4.nexthop_compat_mode=0 a route names only its object. Which one does not matter
+    // here: taking all of them errs on the safe side.
+    Result<std::vector<NetlinkMessage>> hops =
+        netlink.Talk(NETLINK_ROUTE, DumpRequest(RTM_GETNEXTHOP, nhmsg{}));
+    if (!hops) return Fail(std::move(hops).error().Within("list the next hops"));
+    std::ranges::copy(ParseNextHops(*hops), std::back_inserter(interfaces));
+  }
   return SortedUnique(std::move(interfaces));
 }
 

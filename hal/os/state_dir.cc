@@ -138,10 +138,7 @@ Result<std::string> FileStateDir::Read(std::string_view name) const {
   DRAPCI_TRY(const UniqueFd directory, OpenDirectory());
   UniqueFd file(
       ::openat(directory.get(), std::string(name).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!file) {
-    if (errno == ENOENT) return Fail({Code::kNotFound, ENOENT, PathOf(name) + " does not exist"});
-    return FailHere(errno, "read", PathOf(name));
-  }
+  if (!file) return FailHere(errno, "read", PathOf(name));
   std::string content;
   for (;;) {
     char buffer[16384];

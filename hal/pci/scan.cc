@@ -6,10 +6,14 @@ extern "C" {
 #include <pci/pci.h>
 }
 
+#include <endian.h>
+
 #include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -83,6 +87,64 @@ PciFunction FromLibpci(const pci_dev& device) {
   return function;
 }
 
+// Configuration space as far as ConfigSpace looks at it for a scan; the rest stays zero. Every
+// register is a slow read from the device, in a virtual machine a trap, so only what is needed is
+// read. Owns nothing: libpci may jump out of it.
+class SparseConfig {
+ public:
+  SparseConfig(pci_dev& device, std::span<std::byte, 4096> bytes)
+      : device_(device), bytes_(bytes) {}
+
+  // How far it could be read.
+  size_t Fill() {
+    if (!Copy(PCI_VENDOR_ID, 8)) return 0;
+    Copy(PCI_CACHE_LINE_SIZE, 4);
+    if (!Copy(PCI_CAPABILITY_LIST, 4)) return 0;
+    size_t length = FillStandard() ? 256 : 64;  // without privilege only 64 bytes can be read
+    if (length == 256 && FillExtended()) length = 4096;
+    return length;
+  }
+
+ private:
+  bool Copy(int offset, int length) {
+    if (offset + length > static_cast<int>(bytes_.size())) return false;
+    return pci_read_block(&device_, offset, reinterpret_cast<u8*>(bytes_.data() + offset),
+                          length) != 0;
+  }
+  u32 At(int offset) const {
+    u32 word = 0;
+    std::memcpy(&word, bytes_.data() + offset, sizeof word);
+    return le32toh(word);
+  }
+
+  bool FillStandard() {
+    int at = static_cast<int>(At(PCI_CAPABILITY_LIST) & 0xfc);
+    for (int hop = 0; at >= 0x40 && hop < kHops; ++hop) {
+      if (!Copy(at, 4)) return false;
+      const u32 header = At(at);
+      if ((header & 0xff) == PCI_CAP_ID_EXP) Copy(at + 4, PCI_EXP_LNKSTA - 2);
+      at = static_cast<int>(header >> 8 & 0xfc);
+    }
+    return true;
+  }
+
+  bool FillExtended() {
+    constexpr int kFirst = 0x100;
+    if (!Copy(kFirst, 4)) return false;
+    for (int at = kFirst, hop = 0; at >= kFirst && hop < kHops; ++hop) {
+      if (!Copy(at, 4)) return true;
+      const u32 header = At(at);
+      if ((header & 0xffff) == PCI_EXT_CAP_ID_DSN) Copy(at + 4, 8);
+      at = static_cast<int>(header >> 20 & 0xffc);
+    }
+    return true;
+  }
+
+  static constexpr int kHops = 64;  // longer lists are loops
+  pci_dev& device_;
+  std::span<std::byte, 4096> bytes_;
+};
+
 class LibpciScanner : public PciScanner {
  public:
   LibpciScanner(const Sysfs& sysfs, std::string bus_path)
@@ -137,21 +199,16 @@ Result<Access> LibpciScanner::Open() const {
 Result<> LibpciScanner::Complete(pci_dev& device, PciFunction& function) const {
   DRAPCI_CHECK(Guarded([&] { pci_fill_info(&device, kWanted); }));
   function = FromLibpci(device);
-  std::byte bytes[4096];
-  int length = 0;
-  // Without privilege only 64 bytes can be read, and a conventional function has 256.
-  DRAPCI_CHECK(Guarded([&] {
-    for (const int size : {4096, 256, 64}) {
-      if (pci_read_block(&device, 0, reinterpret_cast<u8*>(bytes), size) == 0) continue;
-      length = size;
-      break;
-    }
-  }));
-  const ConfigSpace space(std::span<const std::byte>(bytes, static_cast<size_t>(length)));
+  DRAPCI_CHECK(ReadSysfsFacts(sysfs_, function));
+  if (function.physfn) return {};  // a VF's own registers say little, and there can be hundreds
+  std::array<std::byte, 4096> bytes = {};
+  size_t length = 0;
+  DRAPCI_CHECK(Guarded([&] { length = SparseConfig(device, bytes).Fill(); }));
+  const ConfigSpace space(std::span<const std::byte>(bytes).first(length));
   function.pcie = space.Pcie();
   function.has_aer = space.HasAer();
   function.serial_number = space.SerialNumber();
-  return ReadSysfsFacts(sysfs_, function);
+  return {};
 }
 
 void LibpciScanner::AddNames(pci_access& access, PciFunction& function) {
