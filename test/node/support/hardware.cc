@@ -1,0 +1,71 @@
+#include "test/node/support/hardware.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+namespace drapci::test {
+namespace fs = std::filesystem;
+namespace {
+
+const fs::path kDevices = "/sys/bus/pci/devices";
+
+std::string Text(const fs::path& file) {
+  std::string line;
+  std::getline(std::ifstream(file) >> std::ws, line);
+  return line;
+}
+
+}  // namespace
+
+HardwareImage ReadHardware() {
+  HardwareImage out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(kDevices, error)) {
+    const std::string name = entry.path().filename();
+    for (const char* attribute : {"sriov_numvfs", "sriov_drivers_autoprobe", "driver_override"}) {
+      if (fs::exists(entry.path() / attribute))
+        out[name + " " + attribute] = Text(entry.path() / attribute);
+    }
+    const fs::path driver = fs::read_symlink(entry.path() / "driver", error);
+    out[name + " driver"] = error ? "" : driver.filename().string();
+  }
+  return out;
+}
+
+std::string Differences(const HardwareImage& expected, const HardwareImage& found) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : expected) keys.insert(key);
+  for (const auto& [key, value] : found) keys.insert(key);
+  std::string out;
+  for (const std::string& key : keys) {
+    auto is = [&](const HardwareImage& image) {
+      auto at = image.find(key);
+      return at == image.end() ? "absent" : "\"" + at->second + "\"";
+    };
+    if (is(expected) != is(found))
+      out += fmt::format("{}: {} instead of {}\n", key, is(found), is(expected));
+  }
+  return out;
+}
+
+Result<std::string> FirstPhysicalFunction() {
+  std::set<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(kDevices, error)) {
+    if (fs::exists(entry.path() / "sriov_totalvfs")) names.insert(entry.path().filename());
+  }
+  if (names.empty())
+    return Fail(Code::kNotFound, "no PCI function with SR-IOV here; run this under drapci-sim");
+  return *names.begin();
+}
+
+std::string DeviceNameOf(std::string address) {
+  std::ranges::replace_if(address, [](char c) { return c == ':' || c == '.'; }, '-');
+  return "pci-" + address;
+}
+
+}  // namespace drapci::test
