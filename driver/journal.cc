@@ -138,7 +138,8 @@ Result<> CreateTables(SqliteDatabase& database) {
   // that could disagree with the table.
   const std::string sql = fmt::format(
       "BEGIN IMMEDIATE;"
-      "CREATE TABLE claim(uid TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+      "CREATE TABLE claim(uid TEXT PRIMARY KEY, record TEXT NOT NULL, checksum INTEGER NOT NULL)"
+      " STRICT, WITHOUT ROWID;"
       "CREATE TABLE set_aside(uid TEXT, record TEXT, reason TEXT) STRICT;"
       "PRAGMA application_id={};"
       "PRAGMA user_version={};"
@@ -182,7 +183,7 @@ Result<std::unique_ptr<Journal>> TryOpen(const std::string& path, UniqueFd& lock
   DRAPCI_CHECK(SetUp(*database));
   DRAPCI_CHECK(CheckFormat(*database));
   for (const char* table :
-       {"SELECT uid, record FROM claim", "SELECT uid, record, reason FROM set_aside"}) {
+       {"SELECT uid, record, checksum FROM claim", "SELECT uid, record, reason FROM set_aside"}) {
     if (!database->Prepare(table)) return Fail(Damage(path, "not the tables of a journal"));
   }
   database->KeepLogOnClose(false);

@@ -41,19 +41,16 @@ Meaning MeaningOf(int result, int sys) {
 }
 
 // "PATH: ACTION: disk full: ENOSPC (No space left on device); free space on this file system"
-Error MakeError(sqlite3* database, int result, std::string_view path, std::string_view action) {
-  const int sys = database != nullptr ? sqlite3_system_errno(database) : 0;
+// `sys` is errno after the call, which was 0 before it: sqlite3_system_errno() misses what happens
+// inside a COMMIT.
+Error MakeError(sqlite3* database, int result, int sys, std::string_view path,
+                std::string_view action) {
   const Meaning meaning = MeaningOf(result, sys);
   const char* message = database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(result);
   std::string text = fmt::format("{}: {}: {}", path, action, message);
   if (meaning.sys != 0) text = Error::FromErrno(meaning.sys, text).what;
   if (!meaning.advice.empty()) text += fmt::format("; {}", meaning.advice);
   return {.code = meaning.code, .sys = meaning.sys, .what = std::move(text)};
-}
-
-Error StatementError(sqlite3_stmt* statement, int result, std::string_view path) {
-  const char* sql = sqlite3_sql(statement);
-  return MakeError(sqlite3_db_handle(statement), result, path, sql != nullptr ? sql : "statement");
 }
 
 }  // namespace
@@ -69,11 +66,20 @@ void SqliteStatement::Bind(int index, std::string_view text) {
                       SQLITE_UTF8);
 }
 
+void SqliteStatement::Bind(int index, int64_t number) {
+  sqlite3_bind_int64(statement_.get(), index, number);
+}
+
 Result<bool> SqliteStatement::Step() {
+  errno = 0;
   const int result = sqlite3_step(statement_.get());
+  const int sys = errno;
   if (result == SQLITE_ROW) return true;
   Result<bool> outcome = false;
-  if (result != SQLITE_DONE) outcome = Fail(StatementError(statement_.get(), result, *path_));
+  if (result != SQLITE_DONE) {
+    outcome = Fail(MakeError(sqlite3_db_handle(statement_.get()), result, sys, *path_,
+                             sqlite3_sql(statement_.get())));
+  }
   Reset();
   return outcome;
 }
@@ -100,36 +106,35 @@ int64_t SqliteStatement::ColumnInt(int column) {
   return sqlite3_column_int64(statement_.get(), column);
 }
 
-bool SqliteStatement::ColumnIsText(int column) {
-  return sqlite3_column_type(statement_.get(), column) == SQLITE_TEXT;
-}
-
 void SqliteDatabase::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
 
 Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(std::string path) {
   std::unique_ptr<SqliteDatabase> opened(new SqliteDatabase(std::move(path)));
   sqlite3* database = nullptr;
   // NOMUTEX: the caller lets one thread in at a time.
+  errno = 0;
   const int result = sqlite3_open_v2(
       opened->path_.c_str(), &database,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
       nullptr);
   opened->database_.reset(database);
-  if (result != SQLITE_OK) return Fail(MakeError(database, result, opened->path_, "open"));
+  if (result != SQLITE_OK) return Fail(MakeError(database, result, errno, opened->path_, "open"));
   return opened;
 }
 
 Result<> SqliteDatabase::Execute(const char* sql) {
+  errno = 0;
   const int result = sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
   if (result == SQLITE_OK) return {};
-  return Fail(MakeError(database_.get(), result, path_, sql));
+  return Fail(MakeError(database_.get(), result, errno, path_, sql));
 }
 
 Result<SqliteStatement> SqliteDatabase::Prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
+  errno = 0;
   const int result = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  if (result != SQLITE_OK) return Fail(MakeError(database_.get(), result, path_, sql));
+  if (result != SQLITE_OK) return Fail(MakeError(database_.get(), result, errno, path_, sql));
   return SqliteStatement(path_, statement);
 }
 

@@ -3,6 +3,7 @@
 // Not thread-safe: one thread at a time, which may be a different one each time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ class SqliteStatement {
  public:
   // `index` counts from 1. The text must live until Run() or Reset().
   void Bind(int index, std::string_view text);
+  void Bind(int index, int64_t number);
 
   // Steps once: true when there is a row. On error, and after the last row, the statement is reset.
   Result<bool> Step();
@@ -29,7 +31,6 @@ class SqliteStatement {
   // Of the current row; valid until the next Step() or Reset().
   std::string_view ColumnText(int column);
   int64_t ColumnInt(int column);
-  bool ColumnIsText(int column);
 
  private:
   friend class SqliteDatabase;

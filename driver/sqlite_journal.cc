@@ -8,13 +8,22 @@
 
 namespace drapci::driver {
 
+int64_t RecordChecksum(std::string_view uid, std::string_view record) {
+  constexpr uint64_t kOffsetBasis = 0xcbf29ce484222325, kPrime = 0x100000001b3;
+  uint64_t sum = kOffsetBasis;
+  for (const std::string_view text : {uid, std::string_view("\0", 1), record}) {
+    for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * kPrime;
+  }
+  return static_cast<int64_t>(sum);
+}
+
 Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Make(std::unique_ptr<SqliteDatabase> database,
                                                            UniqueFd lock) {
   DRAPCI_TRY(SqliteStatement begin, database->Prepare("BEGIN IMMEDIATE"));
   DRAPCI_TRY(SqliteStatement commit, database->Prepare("COMMIT"));
   DRAPCI_TRY(SqliteStatement put,
-             database->Prepare("INSERT INTO claim(uid, record) VALUES(?1, ?2) "
-                               "ON CONFLICT(uid) DO UPDATE SET record = excluded.record"));
+             database->Prepare("INSERT OR REPLACE INTO claim(uid, record, checksum) "
+                               "VALUES(?1, ?2, ?3)"));
   DRAPCI_TRY(SqliteStatement erase, database->Prepare("DELETE FROM claim WHERE uid = ?1"));
   return std::unique_ptr<SqliteJournal>(new SqliteJournal(std::move(database), std::move(lock),
                                                           std::move(begin), std::move(commit),
@@ -83,6 +92,7 @@ Result<> SqliteJournal::Apply(const Write& write) {
   }
   put_.Bind(1, write.uid);
   put_.Bind(2, *write.record);
+  put_.Bind(3, RecordChecksum(write.uid, *write.record));
   return put_.Run();
 }
 
@@ -121,12 +131,16 @@ Result<Journal::Contents> SqliteJournal::ReadAll() {
   Contents contents;
   std::vector<Bad> bad;
   DRAPCI_TRY(SqliteStatement rows,
-             database_->Prepare("SELECT uid, record FROM claim ORDER BY uid"));
+             database_->Prepare("SELECT uid, record, checksum FROM claim ORDER BY uid"));
   while (true) {
     DRAPCI_TRY(const bool row, rows.Step());
     if (!row) break;
     const std::string uid(rows.ColumnText(0));
-    Result<ClaimRecord> record = DecodeRecord(rows.ColumnText(1));
+    const std::string_view text = rows.ColumnText(1);
+    Result<ClaimRecord> record = DecodeRecord(text);
+    if (rows.ColumnInt(2) != RecordChecksum(uid, text)) {
+      record = Fail(Code::kInvalid, "its checksum does not match");
+    }
     if (record && record->request.uid != uid) {
       record = Fail(Code::kInvalid,
                     fmt::format("record.uid is {}, another claim's", Quoted(record->request.uid)));

@@ -20,6 +20,10 @@
 
 namespace drapci::driver {
 
+// FNV-1a over UID and record, kept beside each record: SQLite does not notice a changed byte in a
+// text.
+int64_t RecordChecksum(std::string_view uid, std::string_view record);
+
 class SqliteJournal : public Journal {
  public:
   // `lock` is held for as long as the journal lives. The database is open and has its tables.
