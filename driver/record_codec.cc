@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "driver/journal.h"
+#include "driver/json_fields.h"
 #include "driver/text.h"
-#include "hal/base/parse.h"
 
 namespace drapci::driver {
 namespace {
@@ -21,7 +22,7 @@ using Ordered = nlohmann::ordered_json;
 // it: readers skip what they do not know.
 constexpr int kVersion = 1;
 constexpr int kMaxDepth = 16;
-constexpr size_t kMaxListLength = 4096;
+constexpr size_t kMaxListLength = JsonFields::kMaxListLength;
 
 constexpr std::array kStates{ClaimState::kPreparing, ClaimState::kPrepared,
                              ClaimState::kUnpreparing};
@@ -88,119 +89,7 @@ Ordered EncodePrepared(const PreparedDevice& device) {
   return out;
 }
 
-// Reads fields of one object. The first thing that is wrong is kept, and everything after it yields
-// empty values; so a caller reads all fields and asks once.
-class Fields {
- public:
-  // A null `object` stands for one that has been found missing already.
-  Fields(const json* object, std::string where, std::optional<Error>& error)
-      : object_(object), where_(std::move(where)), error_(error) {
-    if (object_ == nullptr || object_->is_object()) return;
-    Fault("", "is no object");
-    object_ = nullptr;
-  }
-
-  std::string Text(const char* key) { return ToText(key, Mandatory(key)); }
-  std::string OptionalText(const char* key) { return ToText(key, Find(key)); }
-
-  bool OptionalBool(const char* key) {
-    const json* value = Find(key);
-    if (value == nullptr) return false;
-    if (!value->is_boolean()) Fault(key, "is neither true nor false");
-    return value->is_boolean() && value->get<bool>();
-  }
-
-  int64_t Amount(const char* key) {
-    const json* value = Mandatory(key);
-    if (value == nullptr) return 0;
-    if (!value->is_number_integer()) Fault(key, "is no whole number");
-    return value->is_number_integer() ? value->get<int64_t>() : 0;
-  }
-
-  int Int(const char* key) {
-    const json* value = Mandatory(key);
-    if (value == nullptr) return 0;
-    if (!value->is_number_unsigned() || value->get<uint64_t>() > 1'000'000) {
-      Fault(key, "is no small number");
-      return 0;
-    }
-    return value->get<int>();
-  }
-
-  std::vector<std::string> Texts(const char* key) {
-    std::vector<std::string> texts;
-    for (const json* item : Items(key, true)) texts.push_back(ToText(key, item));
-    return texts;
-  }
-
-  // The values of a list; none when it is not there and not mandatory.
-  std::vector<const json*> Items(const char* key, bool mandatory) {
-    const json* value = mandatory ? Mandatory(key) : Find(key);
-    if (value == nullptr) return {};
-    if (!value->is_array() || value->size() > kMaxListLength) {
-      Fault(key, fmt::format("is no list of at most {} values", kMaxListLength));
-      return {};
-    }
-    std::vector<const json*> items;
-    for (const json& item : *value) items.push_back(&item);
-    return items;
-  }
-
-  // The object in field `key`.
-  Fields Object(const char* key) { return Fields(Mandatory(key), Path(key), error_); }
-
-  void Fault(std::string_view key, std::string_view what) {
-    if (!error_) error_ = Error{Code::kInvalid, 0, fmt::format("{} {}", Path(key), what)};
-  }
-
-  std::string Path(std::string_view key) const {
-    return key.empty() ? where_ : fmt::format("{}.{}", where_, key);
-  }
-  std::optional<Error>& error() { return error_; }
-
- private:
-  const json* Find(const char* key) const {
-    if (object_ == nullptr) return nullptr;
-    const auto found = object_->find(key);
-    return found == object_->end() ? nullptr : &*found;
-  }
-
-  const json* Mandatory(const char* key) {
-    const json* value = Find(key);
-    if (value == nullptr) Fault(key, "is missing");
-    return value;
-  }
-
-  std::string ToText(const char* key, const json* value) {
-    if (value == nullptr) return {};
-    if (value->is_string()) return value->get<std::string>();
-    if (value->is_object() && value->size() == 1 && value->contains("hex") &&
-        value->at("hex").is_string()) {
-      if (std::optional<std::string> bytes = FromHex(value->at("hex").get<std::string>())) {
-        return *std::move(bytes);
-      }
-    }
-    Fault(key, "is no text");
-    return {};
-  }
-
-  static std::optional<std::string> FromHex(std::string_view hex) {
-    std::string bytes;
-    if (hex.size() % 2 != 0) return std::nullopt;
-    for (; !hex.empty(); hex.remove_prefix(2)) {
-      const std::optional<uint8_t> byte = ParseInt<uint8_t>(hex.substr(0, 2), 16);
-      if (!byte) return std::nullopt;
-      bytes.push_back(static_cast<char>(*byte));
-    }
-    return bytes;
-  }
-
-  const json* object_;
-  std::string where_;
-  std::optional<Error>& error_;
-};
-
-DeviceRequest DecodeDevice(Fields fields) {
+DeviceRequest DecodeDevice(JsonFields fields) {
   DeviceRequest device;
   device.request_names = fields.Texts("requests");
   device.pool = fields.Text("pool");
@@ -218,11 +107,12 @@ DeviceRequest DecodeDevice(Fields fields) {
 
 // Every item of the list `key`, by `decode`.
 template <class T>
-std::vector<T> DecodeList(Fields& fields, const char* key, bool mandatory, T (*decode)(Fields)) {
+std::vector<T> DecodeList(JsonFields& fields, const char* key, bool mandatory,
+                          T (*decode)(JsonFields)) {
   std::vector<T> list;
   for (const json* item : fields.Items(key, mandatory)) {
-    list.push_back(
-        decode(Fields(item, fmt::format("{}[{}]", fields.Path(key), list.size()), fields.error())));
+    list.push_back(decode(
+        JsonFields(item, fmt::format("{}[{}]", fields.Path(key), list.size()), fields.error())));
     if (fields.error()) break;
   }
   return list;
@@ -230,11 +120,11 @@ std::vector<T> DecodeList(Fields& fields, const char* key, bool mandatory, T (*d
 
 using Consumption = std::pair<std::string, int64_t>;
 
-Consumption DecodeConsumption(Fields fields) {
+Consumption DecodeConsumption(JsonFields fields) {
   return {fields.Text("counter"), fields.Amount("amount")};
 }
 
-Holding DecodeHolding(Fields fields) {
+Holding DecodeHolding(JsonFields fields) {
   Holding holding{.accelerator = fields.Text("accelerator"),
                   .device = fields.Text("device"),
                   .part = fields.Text("part"),
@@ -245,7 +135,7 @@ Holding DecodeHolding(Fields fields) {
   return holding;
 }
 
-Step DecodeStep(Fields fields) {
+Step DecodeStep(JsonFields fields) {
   return {.accelerator = fields.Text("accelerator"),
           .setting = fields.Text("setting"),
           .target = fields.Text("target"),
@@ -254,7 +144,7 @@ Step DecodeStep(Fields fields) {
           .shared = fields.OptionalBool("shared")};
 }
 
-PreparedDevice DecodePrepared(Fields fields) {
+PreparedDevice DecodePrepared(JsonFields fields) {
   PreparedDevice device;
   device.request = DecodeDevice(fields.Object("request"));
   device.accelerator = fields.Text("accelerator");
@@ -274,9 +164,9 @@ json Parse(std::string_view text) {
   return too_deep || parsed.is_discarded() ? json() : parsed;
 }
 
-ClaimRecord Decode(Fields fields) {
+ClaimRecord Decode(JsonFields fields) {
   ClaimRecord record;
-  const int version = fields.Int("version");
+  const int64_t version = fields.Amount("version");
   if (version != kVersion) {
     fields.Fault("version", fmt::format("is {}; this driver reads {}", version, kVersion));
     return record;
@@ -335,6 +225,17 @@ Result<> CheckRecord(const ClaimRecord& record) {
     const size_t names = device.request_names.size();
     if (names > kMaxListLength) return too_long("devices.requests", names);
   }
+  for (const Holding& holding : record.holdings) {
+    if (holding.consumes.size() > kMaxListLength) {
+      return too_long("holdings.consumes", holding.consumes.size());
+    }
+    for (const auto& [counter, amount] : holding.consumes) {
+      if (amount < 0) {
+        return Fail(Code::kInvalid, fmt::format("record.holdings: {} of counter {} is no amount",
+                                                amount, Quoted(counter)));
+      }
+    }
+  }
   for (const PreparedDevice& device : record.answer.devices) {
     const size_t names = std::max(device.request.request_names.size(), device.cdi_ids.size());
     if (names > kMaxListLength) return too_long("answer", names);
@@ -384,7 +285,7 @@ Result<ClaimRecord> DecodeRecord(std::string_view text) {
                                               Quoted(text), kMaxDepth));
     }
     std::optional<Error> error;
-    ClaimRecord record = Decode(Fields(&parsed, "record", error));
+    ClaimRecord record = Decode(JsonFields(&parsed, "record", error));
     if (error) return Fail(*std::move(error));
     DRAPCI_CHECK(CheckRecord(record));
     return record;

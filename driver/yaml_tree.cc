@@ -23,7 +23,8 @@ constexpr size_t kMaxNodes = 20'000;
 
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::vector<ConfigError>& errors) : errors_(errors) {}
+  TreeBuilder(std::string_view yaml, std::vector<ConfigError>& errors)
+      : errors_(errors), lines_(Split(yaml, '\n')) {}
 
   YamlNode Take() { return std::move(root_); }
 
@@ -41,6 +42,9 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     if (!Enter(mark, tag, anchor)) return;
+    if (tag == "!" && !EndsOnItsLine(mark)) {
+      Report(Line(mark), "a quoted text must end on the line on which it begins");
+    }
     Add({.kind = YamlNode::Kind::kScalar, .line = Line(mark), .text = value, .quoted = tag == "!"});
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -68,6 +72,25 @@ class TreeBuilder : public YAML::EventHandler {
   };
 
   static int Line(const YAML::Mark& mark) { return mark.line + 1; }
+
+  // yaml-cpp 0.7 takes the end of the file for a missing quote, and so the rest of the file for a
+  // part of the text.
+  bool EndsOnItsLine(const YAML::Mark& mark) const {
+    const auto number = static_cast<size_t>(mark.line), column = static_cast<size_t>(mark.column);
+    if (number >= lines_.size() || column >= lines_[number].size()) return false;
+    const std::string_view rest = lines_[number].substr(column);
+    if (rest.front() == '|' || rest.front() == '>') return true;  // a block
+    for (size_t i = 1; i < rest.size(); ++i) {
+      if (rest[i] == rest.front()) {
+        const bool doubled = rest[i] == '\'' && i + 1 < rest.size() && rest[i + 1] == '\'';
+        if (!doubled) return true;
+        ++i;
+      } else if (rest[i] == '\\' && rest.front() == '"') {
+        ++i;
+      }
+    }
+    return false;
+  }
 
   void Report(int line, std::string text) {
     errors_.push_back({.line = line, .text = std::move(text)});
@@ -146,6 +169,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   std::vector<ConfigError>& errors_;
+  std::vector<std::string_view> lines_;
   std::vector<Frame> stack_;
   YamlNode root_;
   size_t nodes_ = 0;
@@ -191,15 +215,17 @@ YamlNode ReadYaml(std::string_view yaml, std::vector<ConfigError>& errors) {
     errors.push_back(std::move(*error));
     return {};
   }
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (yaml.starts_with(kByteOrderMark)) yaml.remove_prefix(kByteOrderMark.size());
   std::vector<ConfigError> found;
   try {
-    TreeBuilder builder(found);
+    TreeBuilder builder(yaml, found);
     std::istringstream stream{std::string(yaml)};
     YAML::Parser parser(stream);
     if (parser.HandleNextDocument(builder)) {
       YamlNode root = builder.Take();
       std::vector<ConfigError> ignored;
-      TreeBuilder next(ignored);
+      TreeBuilder next(yaml, ignored);
       if (parser.HandleNextDocument(next)) {
         found.push_back(
             {.line = next.Take().line, .text = "a second document: only one is allowed"});
