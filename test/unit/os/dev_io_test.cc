@@ -1,0 +1,37 @@
+#include "hal/os/dev_io.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+
+namespace drapci::hal {
+namespace {
+
+TEST(KernelDevIo, TellsWhatANodeIs) {
+  const KernelDevIo dev;
+  const NodeInfo null = dev.Stat("/dev/null").value();
+  EXPECT_EQ(null.type, 'c');
+  EXPECT_EQ(null.major, 1u);
+  EXPECT_EQ(null.minor, 3u);
+  EXPECT_EQ(dev.Stat("/dev/drapci-no-such-node").error().code, Code::kGone);
+  EXPECT_EQ(dev.Stat("/etc/passwd").error().code, Code::kInvalid);
+  EXPECT_EQ(dev.Stat("/dev/../etc/passwd").error().code, Code::kInvalid);
+}
+
+TEST(KernelDevIo, OpensForThisProcessOnly) {
+  KernelDevIo dev;
+  const UniqueFd fd = dev.Open("/dev/null", O_RDWR).value();
+  EXPECT_TRUE(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC);
+}
+
+TEST(KernelDevIo, IoctlKeepsTheErrno) {
+  KernelDevIo dev;
+  const UniqueFd fd = dev.Open("/dev/null", O_RDWR).value();
+  int answer = 0;
+  const Error error = dev.Ioctl(fd.get(), TIOCGWINSZ, &answer).error();
+  EXPECT_EQ(error.sys, ENOTTY);
+  EXPECT_EQ(error.code, Code::kUnsupported);
+}
+
+}  // namespace
+}  // namespace drapci::hal
