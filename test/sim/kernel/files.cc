@@ -139,12 +139,22 @@ int Kernel::Chown(std::string_view path, unsigned uid, unsigned gid) {
 
 void Kernel::SetFile(std::string_view path, std::string content, unsigned mode) {
   std::lock_guard lock(impl_->mutex);
+  auto node = impl_->tree.Find(path);
+  if (node && (*node)->type == FileType::kFile) {
+    (*node)->show = [kept = std::move(content)] { return kept; };
+    return;
+  }
   impl_->tree.MakeText(path, std::move(content), mode);
 }
 
 void Kernel::SetLink(std::string_view path, std::string target) {
   std::lock_guard lock(impl_->mutex);
   impl_->tree.MakeLink(path, std::move(target));
+}
+
+void Kernel::SetDirectory(std::string_view path) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->tree.MakeDirectory(path);
 }
 
 void Kernel::SetNode(DeviceNode node) {

@@ -88,6 +88,8 @@ Result<> Kernel::Impl::Add(FunctionSpec spec, std::optional<PciAddress> physfn, 
   }
   if (autoprobe && LockDevice(address)) {
     Probe(address);
+    unsigned initial = function.spec.sriov ? function.spec.sriov->initial : 0;
+    if (initial > 0 && !function.driver.empty()) MakeVfs(address, initial);
     UnlockDevice(address);
   }
   return {};

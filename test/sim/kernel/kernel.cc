@@ -199,6 +199,13 @@ void Kernel::FewerVfs(const PciAddress& pf, unsigned count) {
   impl_->fewer_vfs[pf] = count;
 }
 
+void Kernel::ClearFaults() {
+  faults_.Clear();
+  std::lock_guard lock(impl_->mutex);
+  impl_->late_vfs.clear();
+  impl_->fewer_vfs.clear();
+}
+
 void Kernel::Impl::Defer(Milliseconds delay, std::function<void()> action) {
   uint64_t id = next_deferred++;
   deferred.push_back({.id = id, .due = delay, .action = std::move(action)});

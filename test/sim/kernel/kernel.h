@@ -101,6 +101,7 @@ class Kernel {
   // An existing file gets new content; no uevent, no fault, no mode check.
   void SetFile(std::string_view path, std::string content, unsigned mode = 0444);
   void SetLink(std::string_view path, std::string target);
+  void SetDirectory(std::string_view path);
   // Makes a node without a device behind it.
   void SetNode(DeviceNode node);
 
@@ -139,6 +140,8 @@ class Kernel {
   void LateVfs(const PciAddress& pf, Milliseconds delay);
   // The driver enables only `count` VFs although more were asked for; the write succeeds.
   void FewerVfs(const PciAddress& pf, unsigned count);
+  // Ends all of these; what is deferred still happens.
+  void ClearFaults();
   // Runs what is deferred, in order of due time, until nothing is; true when anything ran.
   bool RunDeferred();
   // Runs one deferred action; false when it is gone.

@@ -106,6 +106,7 @@ struct Kernel::Impl {
   // --- sriov.cc
   int StoreNumVfs(const PciAddress& pf, std::string_view value);
   void EnableVfs(const PciAddress& pf, unsigned count);
+  void MakeVfs(const PciAddress& pf, unsigned count);  // without the wait
   void DisableVfs(const PciAddress& pf);
   FunctionSpec VfSpec(const Function& pf, unsigned index) const;
 

@@ -50,6 +50,7 @@ struct NetInterface {
 // is `minor` + number.
 struct SriovSpec {
   unsigned total = 0;
+  unsigned initial = 0;             // VFs that are there from the start
   unsigned offset = 1, stride = 1;  // VF n has routing id PF + offset + stride * n
   uint16_t vf_device = 0;
   std::string vf_driver;             // matches the VFs; empty: none does

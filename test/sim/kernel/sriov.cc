@@ -139,6 +139,10 @@ int Kernel::Impl::StoreNumVfs(const PciAddress& address, std::string_view value)
 
 void Kernel::Impl::EnableVfs(const PciAddress& address, unsigned count) {
   Sleep(Get(address)->spec.sriov->enable_delay);
+  MakeVfs(address, count);
+}
+
+void Kernel::Impl::MakeVfs(const PciAddress& address, unsigned count) {
   Function& pf = *Get(address);
   for (unsigned index = 0; index < count; ++index) {
     FunctionSpec spec = VfSpec(pf, index);
