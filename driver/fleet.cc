@@ -86,8 +86,9 @@ std::vector<AcceleratorView> Fleet::Views() const {
   return views;
 }
 
-hal::Description Fleet::Describe(const hal::Accelerator& accelerator) const {
-  auto description = accelerator.Describe(changed_by_us_(accelerator.name()));
+hal::Description Fleet::Describe(const hal::Accelerator& accelerator,
+                                 hal::Accelerator::Detail detail) const {
+  auto description = accelerator.Describe(changed_by_us_(accelerator.name()), detail);
   if (description) return *std::move(description);
   hal::Description unreadable;
   unreadable.unusable = std::move(description).error().Within("it cannot be read").what;
@@ -131,25 +132,30 @@ void Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
   Refresh(name);
 }
 
-void Fleet::Refresh(const std::string& name) { static_cast<void>(Take(name).has_value()); }
-
-Result<Candidate> Fleet::Take(const std::string& name) {
-  const hal::Accelerator* accelerator = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto unit = units_.find(name);
-    if (unit == units_.end()) {
-      return Fail(Code::kNotFound, fmt::format("there is no accelerator '{}'", name));
-    }
-    if (!unit->second.facts) {
-      return Fail(Code::kGone, fmt::format("{} has been removed from the machine", name));
-    }
-    accelerator = unit->second.accelerator.get();
-  }
-  hal::Description now = Describe(*accelerator);
+void Fleet::Refresh(const std::string& name) {
+  const auto accelerator = Find(name);
+  if (!accelerator) return;  // gone: what was last known of it stays
+  hal::Description now = Describe(**accelerator, hal::Accelerator::Detail::kFull);
   const std::lock_guard lock(mutex_);
-  units_.find(name)->second.description = now;
-  return Candidate{.accelerator = accelerator, .now = std::move(now)};
+  units_.find(name)->second.description = std::move(now);
+}
+
+Result<const hal::Accelerator*> Fleet::Find(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto unit = units_.find(name);
+  if (unit == units_.end()) {
+    return Fail(Code::kNotFound, fmt::format("there is no accelerator '{}'", name));
+  }
+  if (!unit->second.facts) {
+    return Fail(Code::kGone, fmt::format("{} has been removed from the machine", name));
+  }
+  return unit->second.accelerator.get();
+}
+
+Result<Candidate> Fleet::Take(const std::string& name) const {
+  DRAPCI_TRY(const hal::Accelerator* accelerator, Find(name));
+  return Candidate{.accelerator = accelerator,
+                   .now = Describe(*accelerator, hal::Accelerator::Detail::kBrief)};
 }
 
 void Fleet::Forget(const std::string& name) {

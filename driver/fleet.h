@@ -49,8 +49,10 @@ class Fleet {
   void Update(const std::string& name, const std::optional<Facts>& facts, bool held);
   // In the lane: reads the accelerator anew.
   void Refresh(const std::string& name);
-  // In the lane: the accelerator with a fresh description; kNotFound or kGone when it is not there.
-  Result<Candidate> Take(const std::string& name);
+  // In the lane: the accelerator, and how it is now as far as planning needs to know; kNotFound or
+  // kGone when it is not there.
+  Result<Candidate> Take(const std::string& name) const;
+  Result<const hal::Accelerator*> Find(const std::string& name) const;
   // In the lane: drops an accelerator that is gone and no longer held.
   void Forget(const std::string& name);
 
@@ -61,7 +63,8 @@ class Fleet {
     hal::Description description;
   };
 
-  hal::Description Describe(const hal::Accelerator& accelerator) const;
+  hal::Description Describe(const hal::Accelerator& accelerator,
+                            hal::Accelerator::Detail detail) const;
 
   hal::Host& host_;
   hal::PciScanner& scanner_;

@@ -41,8 +41,8 @@ class Ledger {
   std::string Holder(std::string_view device) const;
   std::map<std::string, int64_t> CountersUsed(const std::string& accelerator) const;
 
-  // The shared settings of this accelerator that claims have changed ("SETTING TARGET"). Settings
-  // of one part need no entry: whoever holds the part is alone with them.
+  // The shared settings of this accelerator that claims have changed ("SETTING TARGET"). Settings of
+  // one part need no entry: whoever holds the part is alone with them.
   std::set<std::string> Changed(const std::string& accelerator) const;
   // A shared step as its first holder recorded it, with the true before-image; nothing when nobody
   // lists it.

@@ -13,6 +13,9 @@ namespace {
 std::string ClaimLane(std::string_view uid) { return fmt::format("claim {}", uid); }
 std::string AcceleratorLane(std::string_view name) { return fmt::format("accelerator {}", name); }
 
+// How long a snapshot waits for the accelerators that have just been changed to be read anew.
+constexpr std::chrono::milliseconds kPatience{200};
+
 Error Stopping() {
   return {.code = Code::kBusy, .sys = 0, .what = "drapcid is stopping: try again shortly"};
 }
@@ -40,37 +43,33 @@ NodeManager::~NodeManager() {
 
 void NodeManager::SubmitForClaim(const std::string& uid, const std::vector<DeviceRequest>& devices,
                                  std::function<void()> task) {
-  std::vector<std::string> lanes{ClaimLane(uid)};
+  std::set<std::string> accelerators;
   for (const DeviceRequest& device : devices) {
-    const std::string accelerator = fleet_.AcceleratorOf(device.device);
-    if (!accelerator.empty()) lanes.push_back(AcceleratorLane(accelerator));
+    std::string accelerator = fleet_.AcceleratorOf(device.device);
+    if (!accelerator.empty()) accelerators.insert(std::move(accelerator));
   }
   {
-    // A task that is queued before this one may give the claim accelerators that it does not have
-    // yet.
     const std::lock_guard lock(mutex_);
     if (const auto record = records_.find(uid); record != records_.end()) {
-      for (const Holding& holding : record->second.holdings) {
-        lanes.push_back(AcceleratorLane(holding.accelerator));
-      }
-      for (const Step& step : record->second.plan) {
-        lanes.push_back(AcceleratorLane(step.accelerator));
-      }
+      accelerators.merge(Touched(record->second));
     }
+    // A task that is queued before this one may give the claim accelerators that it does not have
+    // yet.
     Pending& pending = pending_[uid];
     ++pending.tasks;
-    pending.lanes.insert(pending.lanes.end(), lanes.begin(), lanes.end());
-    std::ranges::sort(pending.lanes);
-    const auto rest = std::ranges::unique(pending.lanes);
-    pending.lanes.erase(rest.begin(), rest.end());
-    lanes = pending.lanes;
+    pending.accelerators.insert(accelerators.begin(), accelerators.end());
+    accelerators = pending.accelerators;
   }
-  lanes_.Submit(std::move(lanes), [this, uid, task = std::move(task)] {
-    task();
-    const std::lock_guard lock(mutex_);
-    const auto pending = pending_.find(uid);
-    if (--pending->second.tasks == 0) pending_.erase(pending);
-  });
+  std::vector<std::string> lanes{ClaimLane(uid)};
+  for (const std::string& name : accelerators) lanes.push_back(AcceleratorLane(name));
+  lanes_.Submit(std::move(lanes),
+                [this, uid, accelerators = std::move(accelerators), task = std::move(task)] {
+                  task();
+                  for (const std::string& name : accelerators) ReadIfStale(name);
+                  const std::lock_guard lock(mutex_);
+                  const auto pending = pending_.find(uid);
+                  if (--pending->second.tasks == 0) pending_.erase(pending);
+                });
 }
 
 void NodeManager::DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) {
@@ -111,6 +110,11 @@ std::optional<ClaimRecord> NodeManager::FindClaim(std::string_view uid) const {
 }
 
 std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() const {
+  {
+    // Somebody who has just been told of a change sees it here.
+    std::unique_lock lock(mutex_);
+    fresh_.wait_for(lock, kPatience, [this] { return stale_.empty(); });
+  }
   const uint64_t generation = generation_;
   {
     const std::lock_guard lock(mutex_);
@@ -141,21 +145,43 @@ void NodeManager::Dismiss(const std::string& uid) {
   ++generation_;
 }
 
-void NodeManager::ReadAnew(const std::vector<std::string>& accelerators) {
-  for (const std::string& name : accelerators) {
-    bool in_use = false;
-    {
-      const std::lock_guard lock(mutex_);
-      in_use = ledger_.InUse(name);
-    }
-    fleet_.Refresh(name);
-    if (!in_use) fleet_.Forget(name);
+std::set<std::string> NodeManager::Touched(const ClaimRecord& record) {
+  std::set<std::string> accelerators;
+  for (const Holding& holding : record.holdings) accelerators.insert(holding.accelerator);
+  for (const Step& step : record.plan) accelerators.insert(step.accelerator);
+  return accelerators;
+}
+
+void NodeManager::MarkStale(const ClaimRecord& record) {
+  const std::lock_guard lock(mutex_);
+  stale_.merge(Touched(record));
+}
+
+void NodeManager::ReadIfStale(const std::string& accelerator) {
+  bool in_use = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stale_.contains(accelerator)) return;
+    in_use = ledger_.InUse(accelerator);
   }
-  ++generation_;
+  fleet_.Refresh(accelerator);
+  if (!in_use) fleet_.Forget(accelerator);
+  {
+    const std::lock_guard lock(mutex_);
+    stale_.erase(accelerator);
+    ++generation_;
+  }
+  fresh_.notify_all();
 }
 
 void NodeManager::Refresh(const std::string& accelerator) {
-  lanes_.Submit({AcceleratorLane(accelerator)}, [this, accelerator] { ReadAnew({accelerator}); });
+  lanes_.Submit({AcceleratorLane(accelerator)}, [this, accelerator] {
+    {
+      const std::lock_guard lock(mutex_);
+      stale_.insert(accelerator);
+    }
+    ReadIfStale(accelerator);
+  });
 }
 
 Result<> NodeManager::Look() {
@@ -176,6 +202,7 @@ Result<> NodeManager::Look() {
       }
       fleet_.Update(name, facts, in_use);
       if (facts && !stopping_) Settle(name);
+      ReadIfStale(name);
       ++generation_;
     });
   }

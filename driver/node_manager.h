@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -88,8 +89,11 @@ class NodeManager : public Manager {
 
   void Remember(const ClaimRecord& record);
   void Dismiss(const std::string& uid);
-  // After a change, before its caller hears of it: the accelerators it touched are read anew.
-  void ReadAnew(const std::vector<std::string>& accelerators);
+  static std::set<std::string> Touched(const ClaimRecord& record);
+  // The accelerators of the record have changed: they are read anew, in their lanes, as soon as the
+  // caller has the answer.
+  void MarkStale(const ClaimRecord& record);
+  void ReadIfStale(const std::string& accelerator);
   std::string CdiFile(std::string_view uid) const { return CdiFileName(config_.driver_name, uid); }
 
   hal::Host& host_;
@@ -106,9 +110,11 @@ class NodeManager : public Manager {
   std::map<std::string, ClaimRecord, std::less<>> records_;
   struct Pending {
     int tasks = 0;
-    std::vector<std::string> lanes;
+    std::set<std::string> accelerators;
   };
   std::map<std::string, Pending> pending_;  // uid -> what is queued for it
+  std::set<std::string> stale_;             // changed, and not read since
+  mutable std::condition_variable fresh_;
   // Grows with every change of records or fleet; the snapshot is made when somebody asks for it.
   std::atomic<uint64_t> generation_ = 1;
   mutable std::shared_ptr<const Snapshot> snapshot_;

@@ -10,11 +10,8 @@
 namespace drapci::driver {
 namespace {
 
-// Why nothing of the accelerator, or not this part, can be given; empty when it can.
-std::string Refusal(const hal::Description& now, const hal::Part& part) {
-  if (!now.unusable.empty()) return now.unusable;
-  if (!now.foreign.empty()) return now.foreign;
-  return part.unusable;
+std::unexpected<Error> Refuse(std::string_view device, std::string_view reason) {
+  return Fail(Code::kDenied, fmt::format("{} cannot be given: {}", device, reason));
 }
 
 }  // namespace
@@ -24,45 +21,61 @@ bool BelongsTo(std::string_view device, std::string_view accelerator) {
   return device.size() == accelerator.size() || device[accelerator.size()] == '-';
 }
 
-Result<Outline> MakeOutline(const ClaimRequest& request,
-                            const std::map<std::string, Candidate>& candidates) {
-  Outline outline;
-  std::set<std::string> listed;  // keys of the shared steps already in the outline
+Result<std::vector<Choice>> ChooseParts(const ClaimRequest& request,
+                                        const std::map<std::string, Candidate>& candidates) {
+  std::vector<Choice> choices;
   for (const DeviceRequest& wish : request.devices) {
-    const Candidate* candidate = nullptr;
-    const hal::Part* part = nullptr;
-    for (const auto& [name, each] : candidates) {
+    Choice choice{.wish = &wish};
+    for (const auto& [name, candidate] : candidates) {
       if (!BelongsTo(wish.device, name)) continue;
-      const auto found = std::ranges::find_if(each.now.parts, [&](const hal::Part& p) {
-        return DeviceName(name, p.name) == wish.device;
+      const auto part = std::ranges::find_if(candidate.now.parts, [&](const hal::Part& each) {
+        return DeviceName(name, each.name) == wish.device;
       });
-      if (found == each.now.parts.end()) continue;
-      candidate = &each;
-      part = &*found;
+      if (part == candidate.now.parts.end()) continue;
+      choice.candidate = &candidate;
+      choice.part = &*part;
     }
-    if (part == nullptr) {
-      return Fail(Code::kNotFound, fmt::format("there is no device '{}' on this node now: see "
-                                               "'drapci devices'",
-                                               wish.device));
+    if (choice.part == nullptr) {
+      return Fail(Code::kNotFound,
+                  fmt::format("there is no device '{}' on this node now: see 'drapci devices'",
+                              wish.device));
     }
-    if (const std::string refusal = Refusal(candidate->now, *part); !refusal.empty()) {
-      return Fail(Code::kDenied, fmt::format("{} cannot be given: {}", wish.device, refusal));
-    }
+    const hal::Description& now = choice.candidate->now;
+    if (!now.unusable.empty()) return Refuse(wish.device, now.unusable);
+    if (!now.foreign.empty()) return Refuse(wish.device, now.foreign);
     if (!wish.share_id.empty()) {
       return Fail(Code::kUnsupported,
                   fmt::format("{} cannot be shared: claim it without a shareID", wish.device));
     }
+    choices.push_back(choice);
+  }
+  return choices;
+}
+
+std::vector<Holding> Holdings(const std::vector<Choice>& choices) {
+  std::vector<Holding> holdings;
+  for (const auto& [wish, candidate, part] : choices) {
+    if (wish->admin_access) continue;
+    holdings.push_back({.accelerator = candidate->accelerator->name(),
+                        .device = wish->device,
+                        .part = part->name,
+                        .consumes = part->consumes});
+  }
+  return holdings;
+}
+
+Result<Outline> MakeOutline(const std::vector<Choice>& choices) {
+  Outline outline{.holdings = Holdings(choices), .devices = {}, .steps = {}};
+  std::set<std::string> listed;  // keys of the shared steps already in the outline
+  for (const auto& [wish, candidate, part] : choices) {
+    if (!part->unusable.empty()) return Refuse(wish->device, part->unusable);
     const std::string& accelerator = candidate->accelerator->name();
     outline.devices.push_back(
-        {.request = wish, .accelerator = accelerator, .part = part->name, .cdi_ids = {}});
-    if (wish.admin_access) continue;
-    outline.holdings.push_back({.accelerator = accelerator,
-                                .device = wish.device,
-                                .part = part->name,
-                                .consumes = part->consumes});
+        {.request = *wish, .accelerator = accelerator, .part = part->name, .cdi_ids = {}});
+    if (wish->admin_access) continue;
     auto wanted =
-        candidate->accelerator->Plan(candidate->now, {.part = part->name, .access = wish.access});
-    if (!wanted) return Fail(std::move(wanted).error().Within(wish.device));
+        candidate->accelerator->Plan(candidate->now, {.part = part->name, .access = wish->access});
+    if (!wanted) return Fail(std::move(wanted).error().Within(wish->device));
     for (hal::Wanted& each : *wanted) {
       if (each.shared && !listed.insert(each.setting + " " + each.target).second) continue;
       outline.steps.push_back({.accelerator = accelerator, .wanted = std::move(each)});

@@ -23,6 +23,13 @@ struct WantedStep {
   hal::Wanted wanted;
 };
 
+// A device of a claim, found. Points into the request and the candidates.
+struct Choice {
+  const DeviceRequest* wish = nullptr;
+  const Candidate* candidate = nullptr;
+  const hal::Part* part = nullptr;
+};
+
 // What a claim will take, and how it gets there.
 struct Outline {
   std::vector<Holding> holdings;  // none for a device with admin access
@@ -32,8 +39,14 @@ struct Outline {
 
 // `candidates` by accelerator name. Refuses, naming the device and the reason, what does not exist,
 // what the host uses, what somebody else has changed, and shares of what cannot be shared.
-Result<Outline> MakeOutline(const ClaimRequest& request,
-                            const std::map<std::string, Candidate>& candidates);
+Result<std::vector<Choice>> ChooseParts(const ClaimRequest& request,
+                                        const std::map<std::string, Candidate>& candidates);
+
+// What the choices take; devices with admin access take nothing.
+std::vector<Holding> Holdings(const std::vector<Choice>& choices);
+
+// The steps, from the families. Refuses, with the reason, parts that cannot be given now.
+Result<Outline> MakeOutline(const std::vector<Choice>& choices);
 
 // The totals of the candidates' counters, for the ledger.
 std::map<std::string, std::map<std::string, int64_t>> Stock(

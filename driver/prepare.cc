@@ -13,6 +13,10 @@ Result<> CheckRequest(const ClaimRequest& request) {
     return Fail(Code::kInvalid, fmt::format("'{}' is no claim UID: 1 to {} letters, digits and '-'",
                                             request.uid.substr(0, kMaxUidLength), kMaxUidLength));
   }
+  if (IsStandingUid(request.uid)) {
+    return Fail(Code::kInvalid, fmt::format("'{}': UIDs that begin with '{}' are the node's own",
+                                            request.uid, kStandingPrefix));
+  }
   if (request.devices.empty())
     return Fail(Code::kInvalid, "the claim names no device of this driver");
   if (request.devices.size() > kMaxDevicesPerClaim) {
@@ -20,13 +24,6 @@ Result<> CheckRequest(const ClaimRequest& request) {
                                             request.devices.size(), kMaxDevicesPerClaim));
   }
   return {};
-}
-
-std::vector<std::string> Touched(const Plan& plan, const std::vector<Holding>& holdings) {
-  std::set<std::string> names;
-  for (const Step& step : plan) names.insert(step.accelerator);
-  for (const Holding& holding : holdings) names.insert(holding.accelerator);
-  return {names.begin(), names.end()};
 }
 
 }  // namespace
@@ -40,16 +37,18 @@ Result<NodeManager::Prospect> NodeManager::Outlook(const ClaimRequest& request) 
     DRAPCI_TRY(Candidate candidate, fleet_.Take(name));
     prospect.candidates.emplace(name, std::move(candidate));
   }
-  DRAPCI_TRY(prospect.outline, MakeOutline(request, prospect.candidates));
+  DRAPCI_TRY(const std::vector<Choice> choices, ChooseParts(request, prospect.candidates));
+  prospect.stock = Stock(prospect.candidates);
+  {
+    // Before the reasons that lie in the hardware: who holds it is often what explains them.
+    const std::lock_guard lock(mutex_);
+    DRAPCI_CHECK(ledger_.Check(request.uid, Holdings(choices), prospect.stock));
+  }
+  DRAPCI_TRY(prospect.outline, MakeOutline(choices));
   for (PreparedDevice& device : prospect.outline.devices) {
     const std::string name =
         CdiDeviceName(device.request.device, request.uid, device.request.share_id);
     device.cdi_ids = {CdiDeviceId(config_.driver_name, name)};
-  }
-  prospect.stock = Stock(prospect.candidates);
-  {
-    const std::lock_guard lock(mutex_);
-    DRAPCI_CHECK(ledger_.Check(request.uid, prospect.outline.holdings, prospect.stock));
   }
   DRAPCI_TRY(prospect.plan,
              executor_.FindBefore(prospect.outline.steps,
@@ -96,7 +95,7 @@ Result<PreparedClaim> NodeManager::PrepareNow(const ClaimRequest& request) {
 }
 
 Result<PreparedClaim> NodeManager::Carry(ClaimRecord record) {
-  const std::vector<std::string> touched = Touched(record.plan, record.holdings);
+  MarkStale(record);
   if (auto carried = CarryOut(record); !carried) {
     Error cause = std::move(carried).error();
     Log(LogLevel::kWarning, "prepare of claim {} ({}/{}) failed and is undone: {}",
@@ -104,11 +103,9 @@ Result<PreparedClaim> NodeManager::Carry(ClaimRecord record) {
     if (auto undone = UndoClaim(std::move(record)); !undone) {
       cause.what += fmt::format("; and then: {}", undone.error().what);
     }
-    ReadAnew(touched);
     return Fail(std::move(cause));
   }
   Remember(record);
-  ReadAnew(touched);
   Log(LogLevel::kInfo, "prepared claim {} ({}/{})", record.request.uid,
       record.request.namespace_name, record.request.name);
   return std::move(record.answer);
@@ -148,10 +145,10 @@ Result<PreparedClaim> NodeManager::Reassure(ClaimRecord record) {
 Result<std::string> NodeManager::MakeCdiSpec(const std::vector<PreparedDevice>& devices) {
   std::vector<CdiDevice> entries;
   for (const PreparedDevice& device : devices) {
-    DRAPCI_TRY(const Candidate candidate, fleet_.Take(device.accelerator));
+    DRAPCI_TRY(const hal::Accelerator* accelerator, fleet_.Find(device.accelerator));
     const auto deadline = host_.clock.Now() + std::chrono::seconds(config_.step_timeout_seconds);
-    auto edits = candidate.accelerator->Edits(
-        {.part = device.part, .access = device.request.access}, deadline);
+    auto edits =
+        accelerator->Edits({.part = device.part, .access = device.request.access}, deadline);
     if (!edits) return Fail(std::move(edits).error().Within(device.request.device));
     const std::string& id = device.cdi_ids.front();
     entries.push_back({.name = id.substr(id.find('=') + 1), .edits = *std::move(edits)});

@@ -29,6 +29,7 @@ Result<> NodeManager::UnprepareNow(const std::string& uid) {
 
 Result<> NodeManager::UndoClaim(ClaimRecord record) {
   const std::string uid = record.request.uid;
+  MarkStale(record);
   const auto still_needed = [&](const Step& step) {
     if (!step.shared) return false;
     const std::lock_guard lock(mutex_);
@@ -43,11 +44,7 @@ Result<> NodeManager::UndoClaim(ClaimRecord record) {
     KeepTrouble(std::move(record), undone.error());
     return undone;
   }
-  std::set<std::string> touched;
-  for (const Holding& holding : record.holdings) touched.insert(holding.accelerator);
-  for (const Step& step : record.plan) touched.insert(step.accelerator);
   Dismiss(uid);
-  ReadAnew({touched.begin(), touched.end()});
   return {};
 }
 

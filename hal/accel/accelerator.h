@@ -85,7 +85,8 @@ class Accelerator {
   virtual const std::string& family() const = 0;  // "sriov", "function"
   virtual const PciFunction& function() const = 0;
 
-  // How much Describe() reads. Planning needs what decides; people also want what each part looks like.
+  // How much Describe() reads. Planning needs what decides; people also want what each part looks
+  // like.
   enum class Detail {
     kBrief,  // no attributes of parts: the cost does not grow with their number
     kFull,

@@ -13,10 +13,10 @@ class FunctionAccelerator : public PciAccelerator {
                       std::string in_host_use)
       : PciAccelerator(host, "function", std::move(function), policy, std::move(in_host_use)) {}
 
-  Result<Description> Describe(const std::set<std::string>& ours) const override {
-    DRAPCI_TRY(Description description, DescribeFunction(ours));
+  Result<Description> Describe(const std::set<std::string>& ours, Detail detail) const override {
+    DRAPCI_TRY(Description description, DescribeFunction(ours, detail));
     description.counters.emplace(kCounter, 1);
-    description.parts.push_back(WholePart(kCounter, 1));
+    description.parts.push_back(WholePart(kCounter, 1, detail));
     return description;
   }
 

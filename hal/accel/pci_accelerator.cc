@@ -88,10 +88,11 @@ PciAccelerator::PciAccelerator(Host& host, std::string_view family, PciFunction 
       policy_(policy),
       in_host_use_(std::move(in_host_use)) {}
 
-Result<Description> PciAccelerator::DescribeFunction(const std::set<std::string>& ours) const {
+Result<Description> PciAccelerator::DescribeFunction(const std::set<std::string>& ours,
+                                                     Detail detail) const {
   DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, function_.address));
   Description description;
-  description.attributes = Attributes(function_);
+  if (detail == Detail::kFull) description.attributes = Attributes(function_);
   description.attributes.emplace("driver", now.driver);
   if (!in_host_use_.empty()) {
     description.unusable = fmt::format("the host needs it: {}", in_host_use_);
@@ -107,11 +108,11 @@ Result<Description> PciAccelerator::DescribeFunction(const std::set<std::string>
   return description;
 }
 
-Part PciAccelerator::WholePart(std::string_view counter, int64_t amount) const {
+Part PciAccelerator::WholePart(std::string_view counter, int64_t amount, Detail detail) const {
   Part part;
   part.profile = kWholeProfile;
   part.consumes.emplace(counter, amount);
-  part.attributes = Attributes(function_);
+  if (detail == Detail::kFull) part.attributes = Attributes(function_);
   if (const Result<> group = CheckVfioGroup(host_.sysfs, function_.address); !group) {
     part.no_vfio = group.error().what;
   }
@@ -129,7 +130,7 @@ Result<Wanted> PciAccelerator::WishDriver(const Part& part, std::string target, 
   return Wanted{.setting = std::string(kDriverSetting),
                 .target = std::move(target),
                 .value = std::move(value),
-                .shared = false,
+                .shared = part.name.empty(),
                 .initially = std::move(initially)};
 }
 

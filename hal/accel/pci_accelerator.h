@@ -26,13 +26,13 @@ class PciAccelerator : public Accelerator {
  protected:
   // The description with everything but counters and parts: attributes, who else has reserved the
   // function by its driver, and why nothing can be given. kGone when it is not there.
-  Result<Description> DescribeFunction(const std::set<std::string>& ours) const;
+  Result<Description> DescribeFunction(const std::set<std::string>& ours, Detail detail) const;
 
   // The function as a whole, which takes `amount` of `counter`.
-  Part WholePart(std::string_view counter, int64_t amount) const;
+  Part WholePart(std::string_view counter, int64_t amount, Detail detail) const;
 
-  // The setting that gives the function at `target` its driver. kUnsupported when `part` cannot be
-  // had that way.
+  // The setting that gives the function at `target` its driver; that of the whole function (no
+  // `initially`) is the accelerator's own. kUnsupported when `part` cannot be had that way.
   Result<Wanted> WishDriver(const Part& part, std::string target, Access access,
                             std::string initially) const;
 

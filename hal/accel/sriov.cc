@@ -21,7 +21,7 @@ class SriovAccelerator : public PciAccelerator {
       : PciAccelerator(host, "sriov", std::move(function), policy, std::move(in_host_use)),
         key_(fmt::format("{} {}", kSriovSetting, pf().ToString())) {}
 
-  Result<Description> Describe(const std::set<std::string>& ours) const override;
+  Result<Description> Describe(const std::set<std::string>& ours, Detail detail) const override;
   Result<std::vector<Wanted>> Plan(const Description& now,
                                    const PartRequest& request) const override;
   Result<std::vector<Wanted>> Standing(const Description& now) const override;
@@ -37,8 +37,10 @@ class SriovAccelerator : public PciAccelerator {
   std::string ForeignVfs(int there, bool ours) const;
   // How many VFs are on offer when `there` exist.
   int Offer(int there) const;
-  Part VfPart(int index, const std::vector<PciAddress>& there, const Part& whole,
-              std::string_view pf_driver) const;
+  // VF number `index` of `count` that exist.
+  Part VfPart(int index, int count, const Part& whole, std::string_view pf_driver) const;
+  void AddVfAttributes(Part& part, int index, const std::vector<PciAddress>& there,
+                       const Part& whole, const std::string& vf_device) const;
   std::string VfDevice() const;
   Wanted WishVfs(int count) const;
 
@@ -60,10 +62,17 @@ int SriovAccelerator::Offer(int there) const {
   return there != 0 ? there : PolicyCount();
 }
 
-Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours) const {
-  DRAPCI_TRY(Description description, DescribeFunction(ours));
-  DRAPCI_TRY(const std::vector<PciAddress> there, ListVfs(host().sysfs, pf()));
-  const int count = static_cast<int>(there.size());
+Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours,
+                                               Detail detail) const {
+  DRAPCI_TRY(Description description, DescribeFunction(ours, detail));
+  std::vector<PciAddress> there;
+  int count = 0;
+  if (detail == Detail::kFull) {
+    DRAPCI_TRY(there, ListVfs(host().sysfs, pf()));
+    count = static_cast<int>(there.size());
+  } else {
+    DRAPCI_TRY(count, CountVfs(host().sysfs, pf()));
+  }
   if (description.foreign.empty()) description.foreign = ForeignVfs(count, ours.contains(key_));
   if (description.unusable.empty() && policy().vfs != Vfs::kExisting && PolicyCount() > total()) {
     description.unusable =
@@ -74,39 +83,30 @@ Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours
   description.attributes.emplace("vfs_total", int64_t{total()});
   description.attributes.emplace(kVfsNow, int64_t{count});
   description.counters.emplace(kCounter, offer);
-  Part whole = WholePart(kCounter, offer);
+  Part whole = WholePart(kCounter, offer, detail);
   // Taking the PF's driver away would take the VFs along.
   if (count != 0 && whole.no_vfio.empty()) {
     whole.no_vfio = fmt::format("{} has {} virtual functions, which need its kernel driver",
                                 pf().ToString(), count);
   }
-  const std::string vf_device = VfDevice();
+  const std::string vf_device = detail == Detail::kFull ? VfDevice() : std::string();
   description.parts.reserve(static_cast<size_t>(offer) + 1);
   description.parts.push_back(whole);
   for (int index = 0; index < offer; ++index) {
-    Part part = VfPart(index, there, whole, driver);
-    if (!vf_device.empty()) part.attributes.emplace("device", vf_device);
+    Part part = VfPart(index, count, whole, driver);
+    if (detail == Detail::kFull) AddVfAttributes(part, index, there, whole, vf_device);
     description.parts.push_back(std::move(part));
   }
   return description;
 }
 
-Part SriovAccelerator::VfPart(int index, const std::vector<PciAddress>& there, const Part& whole,
+Part SriovAccelerator::VfPart(int index, int count, const Part& whole,
                               std::string_view pf_driver) const {
   Part part;
   part.name = VfName(index);
   part.profile = kVfProfile;
   part.consumes.emplace(kCounter, 1);
-  part.attributes = whole.attributes;
-  for (const char* own : {"address", "device", "iommu_group"}) part.attributes.erase(own);
-  part.attributes.emplace("pf", pf().ToString());
-  part.attributes.emplace("vf", int64_t{index});
-  const size_t at = static_cast<size_t>(index);
-  if (at < there.size()) {
-    part.attributes.emplace("address", there[at].ToString());
-    part.attributes.emplace("driver",
-                            LinkName(host().sysfs, there[at].SysfsPath() + "/driver").value_or(""));
-  } else if (pf_driver.empty() || IsVfioDriver(pf_driver)) {
+  if (index >= count && (pf_driver.empty() || IsVfioDriver(pf_driver))) {
     part.unusable =
         fmt::format("{} has {}, and only its kernel driver makes virtual functions",
                     pf().ToString(), pf_driver.empty() ? "no driver" : std::string(pf_driver));
@@ -114,6 +114,20 @@ Part SriovAccelerator::VfPart(int index, const std::vector<PciAddress>& there, c
   // Where the PF has no IOMMU its VFs have none; their groups are looked at when they exist.
   if (!function().iommu_group) part.no_vfio = whole.no_vfio;
   return part;
+}
+
+void SriovAccelerator::AddVfAttributes(Part& part, int index, const std::vector<PciAddress>& there,
+                                       const Part& whole, const std::string& vf_device) const {
+  part.attributes = whole.attributes;
+  for (const char* own : {"address", "device", "iommu_group"}) part.attributes.erase(own);
+  part.attributes.emplace("pf", pf().ToString());
+  part.attributes.emplace("vf", int64_t{index});
+  if (!vf_device.empty()) part.attributes.emplace("device", vf_device);
+  const size_t at = static_cast<size_t>(index);
+  if (at >= there.size()) return;
+  part.attributes.emplace("address", there[at].ToString());
+  part.attributes.emplace("driver",
+                          LinkName(host().sysfs, there[at].SysfsPath() + "/driver").value_or(""));
 }
 
 // "0x10ca"; the kernel prints it as "10ca", small ids shorter. Empty when it does not tell.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "hal/base/parse.h"
@@ -175,6 +176,13 @@ Result<PciAddress> VfAddress(const Sysfs& sysfs, const PciAddress& pf, int index
   const auto address = PciAddress::Parse(name);
   if (!address) return Fail(Code::kIo, fmt::format("{} points to '{}'", link, name));
   return *address;
+}
+
+Result<int> CountVfs(const Sysfs& sysfs, const PciAddress& pf) {
+  Result<std::vector<std::string>> names = sysfs.List(pf.SysfsPath());
+  if (!names) return Fail(std::move(names).error());
+  return static_cast<int>(std::ranges::count_if(
+      *names, [](const std::string& name) { return name.starts_with("virtfn"); }));
 }
 
 Result<std::vector<PciAddress>> ListVfs(const Sysfs& sysfs, const PciAddress& pf) {

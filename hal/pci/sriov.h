@@ -33,6 +33,9 @@ Result<> ApplySriov(Host& host, const PciAddress& pf, const SriovState& want,
 // The address of VF number `index`, through virtfn<index>; kGone when it does not exist.
 Result<PciAddress> VfAddress(const Sysfs& sysfs, const PciAddress& pf, int index);
 
+// How many VFs exist, by the virtfn links: one listing, without the lock that sriov_numvfs takes.
+Result<int> CountVfs(const Sysfs& sysfs, const PciAddress& pf);
+
 // Addresses of the VFs that exist, by index.
 Result<std::vector<PciAddress>> ListVfs(const Sysfs& sysfs, const PciAddress& pf);
 

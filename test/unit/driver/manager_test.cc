@@ -134,7 +134,7 @@ TEST(Prepare, KeepsAFixedNumberOfVfsAcrossClaimsAndRestarts) {
   ASSERT_TRUE(world.Prepare("a", {kVf0}));
   ASSERT_TRUE(world.Unprepare("a"));
   EXPECT_EQ(*world.sysfs.Read(numvfs), "3");
-  EXPECT_FALSE(world.Prepare("b", {kNic}));
+  EXPECT_FALSE(world.Prepare("b", {kNic}, Access::kVfio));
   EXPECT_FALSE(world.Unprepare("standing-pci-0000-02-00-0"));
   world.Boot();
   EXPECT_EQ(*world.sysfs.Read(numvfs), "3");
@@ -409,7 +409,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"SecondVfByKernel", {kVf0}, Access::kKernel, true},
                     Case{"WholeCardByVfio", {kNic}, Access::kVfio, false},
                     Case{"VfAndDisk", {kVf0, kNvme}, Access::kVfio, false}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& instance) { return instance.param.name; });
 
 }  // namespace
 }  // namespace drapci::driver

@@ -128,6 +128,8 @@ struct World {
         cdi(machine.state, fuse),
         journal(fuse),
         host{sysfs, machine.dev, machine.netlink, machine.events, machine.clock} {
+    machine.kernel.SetFile("/proc/self/mountinfo", "");
+    machine.kernel.SetFile("/proc/swaps", "");
     EXPECT_TRUE(machine.kernel.AddDriver(sim::VfioPci()));
     EXPECT_TRUE(machine.kernel.AddFunction(sim::SriovNic("0000:02:00.0", 4)));
     EXPECT_TRUE(machine.kernel.AddFunction(sim::Nvme("0000:03:00.0")));
@@ -139,7 +141,8 @@ struct World {
     fuse.Mend();
     manager = std::make_unique<NodeManager>(host, machine.scanner, config, journal, cdi,
                                             std::move(boot_id));
-    ASSERT_TRUE(manager->Recover());
+    const auto recovered = manager->Recover();
+    ASSERT_TRUE(recovered) << recovered.error().what;
   }
 
   Result<PreparedClaim> Prepare(std::string uid, std::vector<std::string> devices,
