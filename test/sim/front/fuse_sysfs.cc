@@ -109,6 +109,7 @@ int ReadDir(const char* name, void* buffer, fuse_fill_dir_t fill, off_t, fuse_fi
   while (const dirent* entry = readdir(real)) {
     struct stat status{};
     status.st_mode = S_IFLNK;
+    status.st_ino = entry->d_ino;  // readdir(3) skips what has none
     bool known = std::ranges::find(*names, entry->d_name) != names->end();
     if (entry->d_type == DT_LNK && !known) fill(buffer, entry->d_name, &status, 0, kPlain);
   }

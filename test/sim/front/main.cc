@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -81,14 +82,12 @@ int Main(int argc, char** argv) {
   CLI::App* run_app = app.add_subcommand("run", "run COMMAND on a machine with these cards");
   run_app->add_option("--board", run.boards, "NAME[:key=value,...], a file, or tree:DIRECTORY")
       ->required()
-      ->take_all()
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   run_app->add_flag("--udevd", run.options.udevd, "start systemd-udevd first");
   run_app->add_flag("--vfio-cdev", run.options.vfio_cdev, "a kernel with VFIO character devices");
   run_app->add_option("--hostname", run.options.hostname, "host name of the machine");
-  run_app->add_option("command", run.options.command, "COMMAND and its arguments, after --")
-      ->required();
+  run_app->footer("Then -- COMMAND [ARGUMENT ...]; its exit status is that of drapci-sim.");
 
   CLI::App* boards_app = app.add_subcommand("boards", "list the boards");
 
@@ -98,7 +97,15 @@ int Main(int argc, char** argv) {
 
   InjectCommands inject(app);
   try {
-    app.parse(argc, argv);
+    // CLI11 takes "--" for the end of an option's values; here it begins the command.
+    char** last = argv + argc;
+    char** dashes =
+        std::find_if(argv, last, [](const char* word) { return word == std::string_view("--"); });
+    if (dashes != last) run.options.command.assign(dashes + 1, last);
+    app.parse(static_cast<int>(dashes - argv), argv);
+    if (run_app->parsed() && run.options.command.empty()) {
+      throw CLI::RequiredError("-- COMMAND");
+    }
   } catch (const CLI::ParseError& error) {
     return error.get_exit_code() == 0 ? app.exit(error) : (app.exit(error), kUsage);
   }
