@@ -81,27 +81,29 @@ int CountSettled(const Sysfs& sysfs, const PciAddress& pf, int most) {
   return count;
 }
 
-// Enables `count` VFs on a PF that has none, and waits for them.
+// A driver may enable fewer VFs than asked for and report success; the rest never comes.
+Result<> RefuseFewer(Host& host, const PciAddress& pf, int got, int count) {
+  Error error{Code::kExhausted, 0,
+              fmt::format("{} enabled {} of the {} VFs asked for; see the kernel log",
+                          pf.ToString(), got, count)};
+  if (Result<> undone = WriteCount(host, pf, 0); !undone) error.what += "; " + undone.error().what;
+  return Fail(std::move(error));
+}
+
+// Enables `count` VFs on a PF that has none, and waits for them: the count, the links, the links
+// back.
 Result<> Enable(Host& host, const PciAddress& pf, int count, MonotonicTime deadline) {
   DRAPCI_CHECK(WriteCount(host, pf, count));
-  DRAPCI_TRY(const int got, ReadCount(host.sysfs, pf, "sriov_numvfs"));
-  if (got != count) {
-    Error error{Code::kExhausted, 0,
-                fmt::format("{} enabled {} of the {} VFs asked for; see the kernel log",
-                            pf.ToString(), got, count)};
-    if (got != 0) {
-      if (Result<> undone = WriteCount(host, pf, 0); !undone) {
-        error.what += "; " + undone.error().what;
-      }
-    }
-    return Fail(std::move(error));
-  }
+  Result<int> got = 0;  // stays 0 while a driver is still at it
   const bool settled = host.events.WaitUntil(
       [&] {
-        return CountSettled(host.sysfs, pf, count) == count || !host.sysfs.Exists(pf.SysfsPath());
+        got = ReadCount(host.sysfs, pf, "sriov_numvfs");
+        if (!got || (*got != 0 && *got != count)) return true;
+        return *got == count && CountSettled(host.sysfs, pf, count) == count;
       },
       deadline);
-  if (!host.sysfs.Exists(pf.SysfsPath())) return Fail(Gone(pf));
+  if (!got) return Fail(std::move(got).error());
+  if (*got != 0 && *got != count) return RefuseFewer(host, pf, *got, count);
   if (settled) return {};
   return Fail(Code::kTimeout,
               fmt::format("only {} of the {} VFs of {} appeared in time",
