@@ -6,6 +6,7 @@
 #include <array>
 #include <exception>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <span>
 
@@ -132,13 +133,13 @@ class Reader {
       Report(line, fmt::format("{} must be a map of keys and values", what));
       return;
     }
-    for (const YamlEntry& entry : node.entries) {
-      const auto field = std::ranges::find(fields, entry.key, &Field::key);
+    for (const YamlNode& value : node.items) {
+      const auto field = std::ranges::find(fields, value.key, &Field::key);
       if (field == fields.end()) {
-        Report(entry.line,
-               fmt::format("unknown key {}{}", Quoted(entry.key), Suggestion(entry.key, fields)));
+        Report(value.key_line,
+               fmt::format("unknown key {}{}", Quoted(value.key), Suggestion(value.key, fields)));
       } else {
-        field->read(entry.value, entry.line);
+        field->read(value, value.key_line);
       }
     }
   }
@@ -369,11 +370,15 @@ std::expected<Config, std::vector<ConfigError>> ParseConfig(std::string_view yam
   } catch (const std::exception& error) {
     errors.push_back({.line = 0, .text = fmt::format("cannot be read: {}", error.what())});
   }
-  std::ranges::stable_sort(errors, {}, &ConfigError::line);
-  if (errors.size() > kMaxErrors) {
-    const size_t more = errors.size() - kMaxErrors;
-    errors.resize(kMaxErrors);
-    errors.push_back({.line = 0, .text = fmt::format("and {} more errors", more)});
+  const size_t total = errors.size();
+  std::multimap<int, ConfigError> by_line;
+  for (ConfigError& error : errors) by_line.emplace(error.line, std::move(error));
+  errors.clear();
+  for (auto& [line, error] : by_line) {
+    if (errors.size() < kMaxErrors) errors.push_back(std::move(error));
+  }
+  if (total > kMaxErrors) {
+    errors.push_back({.line = 0, .text = fmt::format("and {} more errors", total - kMaxErrors)});
   }
   return std::unexpected(std::move(errors));
 }

@@ -153,15 +153,31 @@ PreparedDevice DecodePrepared(JsonFields fields) {
   return device;
 }
 
-// Null when it is no JSON or nested too deep; memory stays bounded by the length of the text.
+// Brackets that are open at the same time, at most; strings are skipped. Asked before parsing,
+// because a parser callback that looks at the depth makes parsing quadratic.
+int Depth(std::string_view text) {
+  int depth = 0, deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_string = !in_string;
+    } else if (!in_string && (c == '[' || c == '{')) {
+      deepest = std::max(deepest, ++depth);
+    } else if (!in_string && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+// Null when it is no JSON or nested too deep.
 json Parse(std::string_view text) {
-  bool too_deep = false;
-  const auto keep = [&](int depth, json::parse_event_t, json&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return depth <= kMaxDepth;
-  };
-  json parsed = json::parse(text, keep, /*allow_exceptions=*/false);
-  return too_deep || parsed.is_discarded() ? json() : parsed;
+  if (Depth(text) > kMaxDepth) return {};
+  json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return parsed.is_discarded() ? json() : parsed;
 }
 
 ClaimRecord Decode(JsonFields fields) {

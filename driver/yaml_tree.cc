@@ -149,8 +149,9 @@ class TreeBuilder : public YAML::EventHandler {
       frame.key = TakeKey(frame, std::move(node));
     } else {
       if (frame.key->usable) {
-        frame.node.entries.push_back(
-            {.key = std::move(frame.key->text), .line = frame.key->line, .value = std::move(node)});
+        node.key = std::move(frame.key->text);
+        node.key_line = frame.key->line;
+        frame.node.items.push_back(std::move(node));
       }
       frame.key.reset();
     }

@@ -13,22 +13,15 @@
 
 namespace drapci::driver {
 
-struct YamlEntry;
-
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  int line = 0;           // from 1
-  std::string text = {};  // kScalar
-  bool quoted = false;    // kScalar: written in quotes or as a block, so never a number or bool
-  std::vector<YamlNode> items = {};     // kList
-  std::vector<YamlEntry> entries = {};  // kMap, as written, keys unique
-};
-
-struct YamlEntry {
-  std::string key;
-  int line = 0;
-  YamlNode value;
+  int line = 0;                      // from 1
+  std::string text = {};             // kScalar
+  bool quoted = false;               // kScalar: in quotes or a block, so never a number or bool
+  std::string key = {};              // what names this value in its map, unique there
+  int key_line = 0;                  // from 1; 0: not in a map
+  std::vector<YamlNode> items = {};  // kList, kMap: the values as written
 };
 
 // The document, kNull when there is none. After a syntax error the tree is empty and `errors` has

@@ -211,6 +211,11 @@ TEST(RecordCodec, HostileTextIsRefusedWithinBounds) {
   EXPECT_THAT(Refusal(deep), HasSubstr("no JSON object"));
   EXPECT_THAT(Refusal("{\"a\":" + std::string(50, '[') + std::string(50, ']') + "}"),
               HasSubstr("nested at most"));
+  std::string many;
+  while (many.size() < kMaxRecordBytes - 100) many += "{\"a\":1},";
+  EXPECT_THAT(Refusal("[" + many + "1]"), HasSubstr("is no object"));
+  EXPECT_THAT(Refusal(R"({"a":"\\\"[[[[[[[[[[[[[[[[[[[[","b":{}})"),
+              HasSubstr("version is missing"));
   json text = json::parse(EncodeRecord(FullRecord()));
   text["plan"] = std::vector<int>(5000, 1);
   EXPECT_THAT(Refusal(text.dump()), HasSubstr("record.plan is no list of at most 4096"));
