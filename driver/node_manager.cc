@@ -126,7 +126,18 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() const {
   const std::lock_guard lock(mutex_);
   for (AcceleratorView& view : fresh->accelerators) {
     view.counters_used = ledger_.CountersUsed(view.name);
-    for (Device& device : view.devices) device.held_by = ledger_.Holder(device.name);
+    const std::map<std::string, std::map<std::string, int64_t>> stock{
+        {view.name, view.description.counters}};
+    for (Device& device : view.devices) {
+      device.held_by = ledger_.Holder(device.name);
+      const auto room = ledger_.Check(device.held_by,
+                                      {{.accelerator = view.name,
+                                        .device = device.name,
+                                        .part = device.part.name,
+                                        .consumes = device.part.consumes}},
+                                      stock);
+      if (device.held_by.empty() && !room) device.excluded = room.error().what;
+    }
   }
   snapshot_ = fresh;
   return fresh;

@@ -57,6 +57,11 @@ void Convert(const driver::AcceleratorView& from, v1::Accelerator& to) {
   to.set_name(from.name);
   to.set_family(from.family);
   Convert(from.function, to);
+  // A claim may have given it another driver since the scan.
+  const auto driver = from.description.attributes.find("driver");
+  if (driver != from.description.attributes.end()) {
+    to.set_driver(std::get<std::string>(driver->second));
+  }
   to.set_gone(from.gone);
   to.set_foreign(Printable(from.description.foreign, kMaxText));
   to.set_unusable(Printable(from.description.unusable, kMaxText));
@@ -75,6 +80,7 @@ void Convert(const driver::Device& from, v1::Device& to) {
   to.set_profile(from.part.profile);
   to.set_held_by(from.held_by);
   to.set_unusable(Printable(from.unusable, kMaxText));
+  to.set_excluded(Printable(from.excluded, kMaxText));
   for (const auto& [name, amount] : from.part.consumes) (*to.mutable_consumes())[name] = amount;
   Convert(from.part.attributes, *to.mutable_attributes());
 }

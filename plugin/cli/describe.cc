@@ -130,6 +130,9 @@ DeviceSummary Summarize(const v1::Accelerator& accelerator, const v1::Device* de
   } else if (!reason.empty()) {
     out.state = "unusable";
     out.reason = reason;
+  } else if (device != nullptr && !device->excluded().empty()) {
+    out.state = "excluded";
+    out.reason = device->excluded();
   } else {
     out.state = "free";
   }
