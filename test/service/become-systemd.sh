@@ -59,7 +59,7 @@ bind "$out"/journal /run/log/journal
 bind "${DRAPCI_SIM_SOCKET%/*}" "${DRAPCI_SIM_SOCKET%/*}"
 for directory in "${binds[@]}"; do
   mkdir -p "$root$directory"
-  mount --rbind "$directory" "$root$directory"
+  bind "$directory" "$directory"
 done
 
 cd "$root"

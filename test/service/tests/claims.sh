@@ -1,0 +1,30 @@
+#!/bin/bash
+# What the unit allows is enough for claims: sysfs, drivers, CDI files, the journal.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+holds "a VF is prepared" succeeds drapci prepare --name alpha --device "$nic-vf0"
+holds "all VFs are there" vfs_are 8
+holds "with its driver" driver_is "$(vf_address 0)" igbvf
+holds "a VF is prepared through vfio" \
+  succeeds drapci prepare --name beta --device "$nic-vf1" --config /tmp/vfio.yaml
+holds "vfio-pci has it" driver_is "$(vf_address 1)" vfio-pci
+holds "the containers' runtime can read the CDI files" \
+  succeeds setpriv --reuid nobody --regid nogroup --clear-groups sh -c "cat $cdi_dir/*.json"
+holds "there is one for each claim" cdi_files_are 2
+holds "the journal is where the unit keeps state" succeeds find /var/lib/drapci -name '*.db' -size +0
+holds "journal, hardware and CDI agree" succeeds drapci verify
+holds "release one" succeeds drapci unprepare alpha
+holds "the other stays" claim_is beta prepared
+holds "release the other" succeeds drapci unprepare beta
+holds "the VFs are gone" vfs_are 0
+holds "as are the CDI files" cdi_files_are 0
+holds "the whole card is prepared through vfio" \
+  succeeds drapci prepare --name whole --device "$nic" --config /tmp/vfio.yaml
+holds "vfio-pci has it, too" driver_is "$pf_address" vfio-pci
+holds "it is released" succeeds drapci unprepare whole
+holds "its own driver is back" driver_is "$pf_address" igb
+holds "all agree at the end" succeeds drapci verify
+holds "and there was nothing to warn of" \
+  prints_nothing journalctl --quiet --output cat --priority warning -u $unit
+verdict
