@@ -44,6 +44,11 @@ std::string ShowWrites(Kernel& kernel, bool reset) {
   return text;
 }
 
+// Writers name attributes by any link, FUSE sees where it leads: a plain path means that place.
+std::string Pattern(const Kernel& kernel, const std::string& glob) {
+  return kernel.Resolve(glob).value_or(glob);
+}
+
 // The words of one command, taken from the front.
 class Arguments {
  public:
@@ -74,7 +79,7 @@ class Arguments {
 };
 
 Answer Fault(Kernel& kernel, Arguments& words) {
-  std::string glob = words.Next(), name = words.Next();
+  std::string glob = Pattern(kernel, words.Next()), name = words.Next();
   int count = words.Number(Faults::kForever);
   std::string operation = words.Next();
   auto error = ErrnoOf(name);
@@ -134,15 +139,15 @@ Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& 
   if (command == "set") return Set(kernel, words);
   if (command == "writes")
     return {.status = 0, .text = ShowWrites(kernel, words.Next() == "reset")};
-  if (command == "hold") return kernel.faults().Hold(words.Next()), Answer{};
-  if (command == "release") return kernel.faults().Release(words.Next()), Answer{};
+  if (command == "hold") return kernel.faults().Hold(Pattern(kernel, words.Next())), Answer{};
+  if (command == "release") return kernel.faults().Release(Pattern(kernel, words.Next())), Answer{};
   if (command == "clear") {
     kernel.ClearFaults();
     trap.Disarm();
     return {};
   }
   if (command == "delay") {
-    std::string glob = words.Next();
+    std::string glob = Pattern(kernel, words.Next());
     Milliseconds delay(words.Number(0));
     if (!words.problem().empty()) return Usage(words.problem());
     kernel.faults().DelayWrite(glob, delay);

@@ -181,6 +181,11 @@ Result<FunctionState> Kernel::State(const PciAddress& address) const {
                        .iommu_group = function->group};
 }
 
+bool Kernel::IsLocked(const PciAddress& address) const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->locked.contains(address);
+}
+
 std::vector<FunctionSpec> Kernel::Specs() const {
   std::lock_guard lock(impl_->mutex);
   std::vector<FunctionSpec> specs;

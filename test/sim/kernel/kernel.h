@@ -93,6 +93,8 @@ class Kernel {
   std::vector<PciAddress> Functions() const;
   // kNotFound when the function is not there.
   Result<FunctionState> State(const PciAddress& address) const;
+  // Whether a store or a removal of this function is under way.
+  bool IsLocked(const PciAddress& address) const;
   // The specs as given, present or not, sorted by address.
   std::vector<FunctionSpec> Specs() const;
   // The nodes that exist now, sorted by path.

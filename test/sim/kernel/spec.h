@@ -20,7 +20,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 // A text attribute that the model keeps but attaches no meaning to.
 struct ExtraFile {
-  std::string content;  // with its final newline, if it has one
+  std::string content = {};  // with its final newline, if it has one
   unsigned mode = 0444;
 };
 
@@ -28,19 +28,19 @@ struct ExtraFile {
 // `devname` is set. It exists while the function is bound to that driver (never while bound to a
 // vfio driver).
 struct ChildDevice {
-  std::string path;       // below the function's directory: "nvme/nvme0", "drm/renderD128"
-  std::string subsystem;  // "nvme", "drm", "block", ...
-  std::string devname;    // below /dev: "nvme0", "dri/renderD128"; empty: no node
-  char type = 'c';        // 'c' or 'b'
+  std::string path = {};       // below the function's directory: "nvme/nvme0", "drm/renderD128"
+  std::string subsystem = {};  // "nvme", "drm", "block", ...
+  std::string devname = {};    // below /dev: "nvme0", "dri/renderD128"; empty: no node
+  char type = 'c';             // 'c' or 'b'
   unsigned major = 0, minor = 0;
   unsigned permissions = 0600;
-  std::map<std::string, ExtraFile> files;  // path below the device's own directory -> content
+  std::map<std::string, ExtraFile> files = {};  // path below the device's own directory -> content
 };
 
 // A network interface that a function's kernel driver makes.
 struct NetInterface {
-  std::string name;  // "eth0"
-  std::string mac;   // "52:54:00:12:34:56"
+  std::string name = {};  // "eth0"
+  std::string mac = {};   // "52:54:00:12:34:56"
   std::string operstate = "up";
   unsigned mtu = 1500;
 };
@@ -53,10 +53,10 @@ struct SriovSpec {
   unsigned initial = 0;             // VFs that are there from the start
   unsigned offset = 1, stride = 1;  // VF n has routing id PF + offset + stride * n
   uint16_t vf_device = 0;
-  std::string vf_driver;             // matches the VFs; empty: none does
-  std::optional<uint32_t> vf_class;  // empty: the PF's
-  std::vector<ChildDevice> vf_children;
-  std::vector<NetInterface> vf_interfaces;
+  std::string vf_driver = {};             // matches the VFs; empty: none does
+  std::optional<uint32_t> vf_class = {};  // empty: the PF's
+  std::vector<ChildDevice> vf_children = {};
+  std::vector<NetInterface> vf_interfaces = {};
   bool vf_msix_count = false;  // the PF driver has sriov_set_msix_vec_count
   unsigned vf_total_msix = 0;
   bool vf_iommu_groups = true;       // each VF gets a group of its own
@@ -65,29 +65,29 @@ struct SriovSpec {
 };
 
 struct SlotSpec {
-  std::string name;  // directory below /sys/bus/pci/slots
+  std::string name = {};  // directory below /sys/bus/pci/slots
 };
 
 // One PCI function that is physically there.
 struct FunctionSpec {
-  PciAddress address;
+  PciAddress address = {};
   uint16_t vendor = 0, device = 0, subsystem_vendor = 0, subsystem_device = 0;
   uint32_t class_code = 0;
   uint8_t revision = 0;
   int numa_node = -1;
-  std::optional<int> iommu_group;
-  std::optional<PciAddress> parent;  // the bridge above; empty: directly on the root bus
-  int root_bus = 0;                  // pciDDDD:BB, for functions without a parent
+  std::optional<int> iommu_group = {};
+  std::optional<PciAddress> parent = {};  // the bridge above; empty: directly on the root bus
+  int root_bus = 0;                       // pciDDDD:BB, for functions without a parent
   // The driver that takes the function at boot. A driver of this name that is not there yet is
   // added, with this function's id (and sriov_configure when the function has SR-IOV). Empty:
   // whatever matches.
-  std::string driver;
-  std::optional<SriovSpec> sriov;
-  std::vector<ChildDevice> children;
-  std::vector<NetInterface> interfaces;
-  bool boot_vga = false;           // else VGA functions read 0, others have no such file
-  std::optional<uint64_t> serial;  // Device Serial Number capability
-  bool pcie = true;                // false: conventional PCI, no link files
+  std::string driver = {};
+  std::optional<SriovSpec> sriov = {};
+  std::vector<ChildDevice> children = {};
+  std::vector<NetInterface> interfaces = {};
+  bool boot_vga = false;                // else VGA functions read 0, others have no such file
+  std::optional<uint64_t> serial = {};  // Device Serial Number capability
+  bool pcie = true;                     // false: conventional PCI, no link files
   std::string link_speed = "8.0 GT/s PCIe", max_link_speed = "8.0 GT/s PCIe";
   unsigned link_width = 8, max_link_width = 8;
   bool aer = true;
@@ -97,12 +97,12 @@ struct FunctionSpec {
   struct Bar {
     uint64_t start = 0, size = 0, flags = 0x40200;
   };
-  std::vector<Bar> bars;
-  std::optional<std::pair<uint8_t, uint8_t>> buses;  // bridges: secondary and subordinate bus
-  std::optional<SlotSpec> slot;                      // bridges: the hot-plug slot below
-  std::map<std::string, ExtraFile> files;   // path below the function's directory -> content
-  std::vector<std::byte> config;            // as recorded; empty: made from the above
-  std::vector<std::string> resource_lines;  // as recorded; empty: made from `bars`
+  std::vector<Bar> bars = {};
+  std::optional<std::pair<uint8_t, uint8_t>> buses = {};  // bridges: secondary and subordinate bus
+  std::optional<SlotSpec> slot = {};                      // bridges: the hot-plug slot below
+  std::map<std::string, ExtraFile> files = {};   // path below the function's directory -> content
+  std::vector<std::byte> config = {};            // as recorded; empty: made from the above
+  std::vector<std::string> resource_lines = {};  // as recorded; empty: made from `bars`
 };
 
 struct DriverSpec {
@@ -110,8 +110,8 @@ struct DriverSpec {
     uint16_t vendor = 0, device = 0;
     bool operator==(const Id&) const = default;
   };
-  std::string name;
-  std::vector<Id> ids;
+  std::string name = {};
+  std::vector<Id> ids = {};
   bool sriov_configure = false;  // can make VFs
   bool override_only = false;    // binds by driver_override or new_id only
   bool vfio = false;             // makes VFIO groups instead of the function's own children

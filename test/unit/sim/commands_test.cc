@@ -1,0 +1,75 @@
+#include <gmock/gmock.h>
+
+#include "test/sim/front/control.h"
+#include "test/unit/sim/machine.h"
+
+namespace drapci::sim {
+namespace {
+
+using testing::HasSubstr;
+
+struct Commands : Machine {
+  Answer Do(const std::vector<std::string>& words) { return Execute(kernel, trap, words); }
+  WriteTrap trap;
+};
+
+TEST_F(Commands, LetWritesFailByErrnoName) {
+  EXPECT_EQ(Do({"fault", kPf + "/sriov_numvfs", "EIO", "1", "write"}).status, 0);
+  EXPECT_EQ(Write("/sys/devices/pci0000:00/0000:00:02.0/0000:02:00.0/sriov_numvfs", "1"), EIO)
+      << "a plain path means the attribute, however it is named";
+}
+
+TEST_F(Commands, RefuseNonsenseAsUsageErrors) {
+  EXPECT_EQ(Do({"fault", "*", "EFOO", "1", "write"}).status, 2);
+  EXPECT_EQ(Do({"fault", "*", "EIO", "x", "write"}).status, 2);
+  EXPECT_EQ(Do({"unplug", "here"}).status, 2);
+  EXPECT_EQ(Do({"kill-after", "0"}).status, 2);
+  EXPECT_EQ(Do({"nonsense", "0000:02:00.0"}).status, 2);
+  EXPECT_EQ(Do({}).status, 2);
+}
+
+TEST_F(Commands, RefuseWhatIsNotThere) {
+  EXPECT_EQ(Do({"unplug", "0000:09:00.0"}).status, 1);
+  EXPECT_EQ(Do({"set", "/sys/nothing", "1"}).status, 1);
+  EXPECT_EQ(Do({"fewer-vfs", "0000:09:00.0", "1"}).status, 1);
+}
+
+TEST_F(Commands, PullAndPlug) {
+  EXPECT_EQ(Do({"unplug", "0000:02:00.0"}).status, 0);
+  EXPECT_FALSE(Exists(kPf));
+  EXPECT_EQ(Do({"plug", "0000:02:00.0"}).status, 0);
+  EXPECT_TRUE(Exists(kPf));
+}
+
+TEST_F(Commands, PrintTheWritesAndForgetThem) {
+  Write(kPf + "/sriov_numvfs", "9\n");
+  Write(kPf + "/sriov_numvfs", "1\n");
+  EXPECT_EQ(Do({"writes", "reset"}).text, "ERANGE\t" + kPf + "/sriov_numvfs\t9\nok\t" + kPf +
+                                              "/sriov_numvfs\t1\n2 writes, 1 accepted\n");
+  EXPECT_EQ(Do({"writes"}).text, "0 writes, 0 accepted\n");
+}
+
+TEST_F(Commands, ClearEverything) {
+  Do({"fault", "*", "EIO", "-1", "write"});
+  Do({"fewer-vfs", "0000:02:00.0", "1"});
+  Do({"clear"});
+  EXPECT_EQ(SetVfs("3"), 0);
+  EXPECT_EQ(Read(kPf + "/sriov_numvfs"), "3");
+}
+
+TEST_F(Commands, SendEventsWithProperties) {
+  std::string seen_event;
+  kernel.OnEvent([&](const Uevent& event) { seen_event = event.Property("ERROR_EVENT"); });
+  EXPECT_EQ(Do({"event", "0000:02:00.0", "change", "ERROR_EVENT=FAILED_RECOVERY"}).status, 0);
+  EXPECT_EQ(seen_event, "FAILED_RECOVERY");
+  EXPECT_EQ(Do({"event", "0000:02:00.0", "change", "nonsense"}).status, 2);
+}
+
+TEST_F(Commands, CountAerErrors) {
+  EXPECT_EQ(Do({"aer", "0000:02:00.0", "correctable", "BadTLP", "2"}).status, 0);
+  EXPECT_THAT(Read(kPf + "/aer_dev_correctable"), HasSubstr("BadTLP 2"));
+  EXPECT_EQ(Do({"aer", "0000:02:00.0", "loud", "BadTLP", "2"}).status, 1);
+}
+
+}  // namespace
+}  // namespace drapci::sim
