@@ -88,8 +88,8 @@ Result<int> Run(const RunOptions& options) {
   machine.kernel.OnEvent(
       [&socket = *socket.release()](const Uevent& event) { Publish(socket, event); });
   DRAPCI_CHECK(machine.control.Start(kSocket));
-  // systemd's device library (and libudev on top of it) takes only paths whose file system calls itself sysfs,
-  // unless told otherwise (sd-device.c device_set_syspath); FUSE cannot.
+  // systemd's device library (and libudev on top of it) takes only paths whose file system calls
+  // itself sysfs, unless told otherwise (sd-device.c device_set_syspath); FUSE cannot.
   setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1);
   if (options.udevd) DRAPCI_CHECK(StartUdevd(machine.kernel));
 

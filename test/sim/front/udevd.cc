@@ -63,6 +63,7 @@ Result<> StartUdevd(Kernel& kernel) {
   unsetenv("NOTIFY_SOCKET");
   if (!udevd) return std::unexpected(std::move(udevd).error());
   DRAPCI_CHECK(AwaitReady(notify.get()));
+  notify.Release();  // stays open: udevd reports reloads there as well
   kernel.Coldplug();
   DRAPCI_TRY(pid_t settle, Start({"udevadm", "settle", "--timeout=60"}, {}));
   if (int status = WaitFor(settle); status != 0) {

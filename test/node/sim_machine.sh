@@ -1,0 +1,146 @@
+#!/bin/bash
+# What real programs see on a simulated machine: lspci, udevd, udevadm, a shell, and drapci-sim itself.
+# Usage: sim_machine.sh DRAPCI-SIM
+set -u
+export LC_ALL=C
+readonly sim=$1
+failures=0
+
+# check SENTENCE COMMAND...
+check() {
+  local sentence=$1
+  shift
+  if "$@"; then
+    echo "ok: $sentence"
+  else
+    failures=$((failures + 1))
+    echo "FAILED: $sentence"
+  fi
+}
+same() { [ "$1" = "$2" ] || { echo "  got '$1', want '$2'"; return 1; }; }
+contains() { [[ $1 == *"$2"* ]] || { echo "  no '$2' in '$1'"; return 1; }; }
+status_of() { "$@" > /dev/null 2>&1; echo $?; }
+
+inside() {
+  readonly pf=/sys/bus/pci/devices/0000:02:00.0
+  readonly numvfs=$pf/sriov_numvfs
+  refused() { ({ echo "$2" > "$1"; } 2>&1) | sed 's/.*: //'; }
+
+  check "lspci lists the board's card" contains "$(lspci -n)" "02:00.0 0200: 8086:10c9"
+  check "lspci shows the SR-IOV capability" \
+    contains "$(lspci -vvv -s 02:00.0 2>/dev/null)" "Single Root I/O Virtualization (SR-IOV)"
+  check "lspci shows how many VFs there can be" \
+    contains "$(lspci -vvv -s 02:00.0 2>/dev/null)" "Total VFs: 8"
+  check "lspci names the driver" contains "$(lspci -k -s 02:00.0 2>/dev/null)" "Kernel driver in use: igb"
+
+  check "too many VFs" same "$(refused $numvfs 9)" "Numerical result out of range"
+  check "no number" same "$(refused $numvfs x)" "Invalid argument"
+  coproc monitor { stdbuf -oL udevadm monitor --kernel --udev --subsystem-match=pci; }
+  # The monitor listens once it has printed its heading.
+  while read -r -t 20 -u "${monitor[0]}" line && [[ $line != KERNEL\ -* ]]; do :; done
+  check "VFs can be made" same "$(refused $numvfs 2)" ""
+  check "the number cannot be changed but through 0" \
+    same "$(refused $numvfs 3)" "Device or resource busy"
+  local line kernel="" udev=""
+  while read -r -t 20 -u "${monitor[0]}" line; do
+    # "KERNEL[1.2] add /devices/... (pci)", "UDEV  [1.2] add ..."
+    [[ $line =~ ^(KERNEL|UDEV).*\]\ ([a-z]+)\ +([^ ]+) ]] || continue
+    local event="${BASH_REMATCH[2]} ${BASH_REMATCH[3]##*/} "
+    if [ "${BASH_REMATCH[1]}" = KERNEL ]; then kernel+=$event; else udev+=$event; fi
+    [[ $udev == *"bind 0000:02:10.2"* && $kernel == *"change 0000:02:00.0"* ]] && break
+  done
+  check "the kernel monitor sees the events in the kernel's order" same "$kernel" \
+    "add 0000:02:10.0 change 0000:02:10.0 bind 0000:02:10.0 add 0000:02:10.2 change 0000:02:10.2 bind 0000:02:10.2 change 0000:02:00.0 "
+  check "udevd passes them on" contains "$udev" "add 0000:02:10.0"
+  kill "$monitor_PID"
+  wait "$monitor_PID" 2>/dev/null
+
+  check "udevadm info knows the VF" contains "$(udevadm info $pf/virtfn0)" "E: PCI_ID=8086:10CA"
+  check "udevd processed its rules" contains "$(udevadm info $pf)" "E: ID_PATH=pci-0000:02:00.0"
+  check "enumeration sees every function" \
+    same "$(udevadm trigger --dry-run --verbose --subsystem-match=pci | wc -l)" 6
+  mkdir -p /run/udev/rules.d
+  echo 'SUBSYSTEM=="pci", ATTR{device}=="0x10c9", ENV{SIM_TEST}="$attr{sriov_numvfs}"' \
+    > /run/udev/rules.d/99-sim.rules
+  udevadm control --reload
+  udevadm trigger --action=change --settle $pf
+  check "a rule of ours reads an attribute" contains "$(udevadm info $pf)" "E: SIM_TEST=2"
+  check "a disk's link is made" test -L /dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_sim-nvme-0
+
+  echo vfio-pci > $pf/virtfn0/driver_override
+  echo 0000:02:10.0 > /sys/bus/pci/drivers/igbvf/unbind
+  echo 0000:02:10.0 > /sys/bus/pci/drivers_probe
+  group=$(basename "$(readlink $pf/virtfn0/iommu_group)")
+  check "vfio-pci makes the group's node" test -c "/dev/vfio/$group"
+  check "the container node is there" test -c /dev/vfio/vfio
+  check "root cannot write what is read-only" same "$(refused $pf/vendor 1)" "Permission denied"
+  check "nothing can be made in sysfs" same "$(refused /sys/nothing 1)" "Permission denied"
+  check "the machine's own control groups are there" test -e /sys/fs/cgroup
+  check "the namespace's own interface is listed" contains "$(ls /sys/class/net)" lo
+
+  injection
+  return $failures
+}
+
+injection() {
+  "$sim" inject fault $numvfs EIO --count 1
+  check "an injected errno reaches the writer" same "$(refused $numvfs 0)" "Input/output error"
+  "$sim" inject hold $numvfs
+  (echo 0 > $numvfs) &
+  local writer=$!
+  check "a blocked write does not stall another card" \
+    same "$(cat /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs)" 0
+  check "nor another attribute of the card" same "$(cat $pf/sriov_totalvfs)" 8
+  "$sim" inject release $numvfs
+  wait "$writer"
+  check "the write went through after its release" same "$(cat $numvfs)" 0
+  "$sim" inject fewer-vfs 0000:02:00.0 1
+  echo 2 > $numvfs
+  check "fewer VFs than asked for" same "$(cat $numvfs)" 1
+  "$sim" inject clear
+  "$sim" inject unplug 0000:02:00.0
+  check "a pulled card is gone with its VFs" same "$(lspci -d 8086: | wc -l)" 0
+  "$sim" inject plug 0000:02:00.0
+  check "a plugged card is back" same "$(lspci -d 8086: | wc -l)" 1
+  "$sim" inject set $pf/current_link_width 4
+  check "a sensor value can be set" same "$(cat $pf/current_link_width)" 4
+  "$sim" inject writes --reset > /dev/null
+  "$sim" inject kill-after 2
+  local commands="echo x > $pf/driver_override; echo 1 > $numvfs; echo survived > /run/survived"
+  check "the second write was the last" same "$(status_of bash -c "$commands")" 137
+  check "it took effect" same "$(cat $numvfs)" 1
+  check "nothing came after it" test ! -e /run/survived
+  check "the log has both" contains "$("$sim" inject writes)" "2 writes, 2 accepted"
+  check "a wrong command is a usage error" same "$(status_of "$sim" inject nonsense)" 2
+  check "a wrong errno name is a usage error" same "$(status_of "$sim" inject fault '*' EFOO)" 2
+  check "what is not there is refused" same "$(status_of "$sim" inject unplug 0000:09:00.0)" 1
+}
+
+if [ "${2-}" = inside ]; then
+  inside
+  exit
+fi
+
+if ! "$sim" run --board nvme -- true; then
+  echo "SKIPPED: no simulated machine can be made here (FUSE and namespaces are needed)"
+  exit 77
+fi
+mounts=$(cat /proc/self/mounts)
+"$sim" run --board sriov-nic:vfs=8,enable-ms=0,disable-ms=0 --board nvme --udevd -- "$0" "$sim" inside
+failures=$?
+check "the exit status is the command's" same "$(status_of "$sim" run --board nvme -- sh -c 'exit 7')" 7
+check "so is a signal" same "$(status_of "$sim" run --board nvme -- sh -c 'kill -9 $$')" 137
+check "a command that is not there gives 127" same "$(status_of "$sim" run --board nvme -- no-such-command)" 127
+check "an unknown board is a usage error" same "$(status_of "$sim" run --board none -- true)" 2
+check "the same board twice is refused" same "$(status_of "$sim" run --board nvme --board nvme -- true)" 1
+check "no command is a usage error" same "$(status_of "$sim" run --board nvme)" 2
+left=$("$sim" run --board nvme -- sh -c 'setsid sleep 1000 > /dev/null & echo $!')
+check "what the command leaves running is ended" test ! -e "/proc/$left"
+check "no mount is left" same "$(cat /proc/self/mounts)" "$mounts"
+
+tree=$(mktemp -d)/tree
+"$sim" record "$tree" > /dev/null
+check "a recorded machine comes back" same \
+  "$("$sim" run --board "tree:$tree" -- lspci -n 2>/dev/null)" "$(lspci -n 2>/dev/null)"
+rm -rf "$(dirname "$tree")"
+exit $((failures > 0))
