@@ -1,6 +1,6 @@
 #!/bin/bash
 # Drivers and devices as drivers/base/bus.c and drivers/pci/pci-driver.c have it.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 pf_driver=$(driver_of "$pf_address")
 

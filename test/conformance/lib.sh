@@ -62,12 +62,15 @@ set_value() { [ "$(store "$1" "$2")" = OK ] || die "cannot write '$2' to $1: $(s
 link_name() { basename "$(readlink "$1" || echo none)"; }
 driver_of() { link_name "$bus/devices/$1/driver"; }
 
-# wait_for SECONDS COMMAND...: until it succeeds; 1 at the deadline.
+# wait_for SECONDS COMMAND...: until it succeeds; at the deadline its last answer counts, and is shown.
 wait_for() {
   local end=$((SECONDS + $1))
   shift
   until "$@" > /dev/null; do
-    [ "$SECONDS" -lt "$end" ] || return 1
+    if [ "$SECONDS" -ge "$end" ]; then
+      "$@"
+      return
+    fi
     sleep 0.05
   done
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SR-IOV as drivers/pci/iov.c has it.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 pf_driver=$(driver_of "$pf_address")
 total=$(cat "$pf/sriov_totalvfs")

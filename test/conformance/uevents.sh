@@ -1,6 +1,6 @@
 #!/bin/bash
 # The order in which the kernel announces what happens to PCI functions.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 log=$(mktemp)
 udevadm monitor --kernel --subsystem-match=pci > "$log" &

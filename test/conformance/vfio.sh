@@ -1,6 +1,6 @@
 #!/bin/bash
 # VFIO as drivers/vfio has it: /dev/vfio/<group> appears with the driver and goes with it.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 [ -e "$bus/drivers/vfio-pci" ] || modprobe vfio-pci || die "no vfio-pci"
 make_vfs 2 0

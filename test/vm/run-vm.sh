@@ -10,7 +10,7 @@
 #   -U        starts systemd-udevd first
 #   -b DIR    host directory to show, read-only, at its own path: needed for anything below /tmp or
 #             /run, which the guest has for itself (repeatable)
-#   -t SECS   time limit (default 240)
+#   -t SECS   time limit (default 420)
 #
 # The guest sees the host's files read-only below a tmpfs overlay, so a program built here runs there
 # as it is. Nothing needs root on the host. Without KVM (DRAPCI_VM_ACCEL=tcg forces that) the CPU is
@@ -23,7 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
 skip() { echo "run-vm: skipped: $*" >&2; exit 77; }
 
-kernel='' initramfs='' out='' udevd=0 limit=240 keep=()
+kernel='' initramfs='' out='' udevd=0 limit=420 keep=()
 while getopts k:i:o:Ub:t:h option; do
   case $option in
     k) kernel=$OPTARG ;;

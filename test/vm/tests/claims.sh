@@ -1,6 +1,6 @@
 #!/bin/bash
 # Claims on real cards: VFs come and go with them, drivers change and are put back.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 nic=pci-0000-01-00-0
 nvme=$bus/devices/0000:02:00.0
@@ -11,6 +11,14 @@ holds "a VF can be claimed before it exists" state_is $nic-vf0 free
 holds "so can the whole card" state_is $nic free
 holds "planning touches nothing" done_by plan --name alpha --device $nic-vf0
 holds "no VFs yet" same "$(cat "$pf/sriov_numvfs")" 0
+
+# The very first claim: udev loads the VF's driver only now.
+holds "a VF is prepared though the driver's module comes late" \
+  done_by prepare --name early --device $nic-vf3
+holds "it has its kernel driver" driver_is "$(vf_address 3)" igbvf
+holds "it is released" done_by unprepare early
+holds "its VFs are gone" same "$(cat "$pf/sriov_numvfs")" 0
+udevadm settle
 
 # One VF by its kernel driver.
 holds "a VF is prepared" done_by prepare --name alpha --device $nic-vf0
@@ -28,6 +36,10 @@ holds "the whole card is refused while a VF is held, naming the holder" \
 holds "journal, hardware and CDI agree" clean
 
 # VFs through vfio.
+holds "without vfio-pci the refusal says what to load" \
+  refused "modprobe vfio-pci" prepare --name beta --device $nic-vf1 --config "$work/vfio.yaml"
+holds "and leaves nothing behind" clean
+modprobe vfio-pci
 holds "vfio by the operator's configuration" \
   done_by prepare --name beta --device $nic-vf1 --config "$work/vfio.yaml"
 vf1=$(vf_address 1)
@@ -93,8 +105,8 @@ holds "any function can be had through vfio" \
   done_by prepare --name any --device pci-0000-03-00-0 --config "$work/vfio.yaml"
 holds "vfio-pci has it" driver_is $edu vfio-pci
 holds "release any" done_by unprepare any
-holds "it has no driver again" missing $bus/devices/$edu/driver
-holds "nor an override" same "$(cat $bus/devices/$edu/driver_override)" "(null)"
+holds "it has no driver again" missing "$bus/devices/$edu/driver"
+holds "nor an override" same "$(cat "$bus/devices/$edu/driver_override")" "(null)"
 
 # VFs that somebody else made.
 set_value "$nvme/sriov_drivers_autoprobe" 0
@@ -104,8 +116,8 @@ holds "and not given away" refused . prepare --name nvme --device pci-0000-02-00
 stop_daemon
 start_daemon
 holds "foreign VFs survive a restart of the daemon" same "$(cat "$nvme/sriov_numvfs")" 2
-set_value "$nvme/sriov_numvfs" 0
 set_value "$nvme/sriov_drivers_autoprobe" 1
+set_value "$nvme/sriov_numvfs" 0
 holds "gone, the card is free again" wait_for 20 state_is pci-0000-02-00-0-vf0 free
 holds "all agree at the end" clean
 stop_daemon

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A container that is started with a claim's CDI device has the device, and only that.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v podman crun > /dev/null || die "no podman or crun: ./run deps test"
 nic=pci-0000-01-00-0
@@ -19,6 +19,7 @@ in_container() {
 }
 cdi_device() { sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' "$(cdi_file "$1")" | head -n 1; }
 
+modprobe vfio-pci
 start_daemon
 done_by prepare --name guest --device $nic-vf0 --config "$work/vfio.yaml" || die "prepare"
 group=$(link_name "$pf/virtfn0/iommu_group")

@@ -1,7 +1,8 @@
 #!/bin/bash
 # A card that is pulled while a claim holds it, and plugged in again.
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR/../guest source=../guest/qmp.sh
 . /run/vm/qmp.sh
 port=0000:00:10.4
 card=pci-0000-05-00-0
@@ -25,6 +26,7 @@ slot_is_off() { [ $((0x$(setpci -s "$port" CAP_EXP+18.w) & 0x700)) = $((0x700)) 
 # shellcheck disable=SC2317  # called by wait_for
 no_device() { ! drapci devices | grep -q "^$1 "; }
 
+modprobe vfio-pci
 start_daemon
 holds "an empty port has no device" no_device $card
 plug

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Helpers for tests of the daemon inside the machine. DRAPCID and DRAPCI name the programs.
-# shellcheck source=../../conformance/lib.sh
+# shellcheck source-path=SCRIPTDIR source=../../conformance/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../conformance/lib.sh"
 
 readonly work=/run/drapci-test
@@ -26,7 +26,7 @@ daemon_answers() {
 # shellcheck disable=SC2120
 stop_daemon() {
   kill -s "${1:-TERM}" "$daemon"
-  wait "$daemon"
+  wait "$daemon" 2> /dev/null  # without the shell's own word on it
 }
 
 drapci() { "$DRAPCI" "$@"; }
