@@ -76,8 +76,10 @@ add_library(drapci_grpc INTERFACE)
 if(DRAPCI_STATIC_GRPC)
   pkg_check_modules(GRPC_STATIC REQUIRED grpc++_unsecure protobuf)
   target_link_options(drapci_grpc INTERFACE -static-libstdc++ -static-libgcc)
+  # grpc_unsecure.pc forgets its private libraries; grpc.pc names them.
   target_link_libraries(drapci_grpc INTERFACE
-    -Wl,-Bstatic -Wl,--start-group ${GRPC_STATIC_STATIC_LIBRARIES} -Wl,--end-group -Wl,-Bdynamic)
+    -Wl,-Bstatic -Wl,--start-group ${GRPC_STATIC_STATIC_LIBRARIES} address_sorting cares re2 upb
+    -Wl,--end-group -Wl,-Bdynamic)
 else()
   target_link_libraries(drapci_grpc INTERFACE gRPC::grpc++_unsecure protobuf::libprotobuf)
 endif()

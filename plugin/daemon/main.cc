@@ -76,9 +76,8 @@ int Run(Options& options, const driver::Config& config) {
     Log(LogLevel::kError, "drapcid cannot start: {}", server.error().what);
     return kExitFailed;
   }
-  const std::string status = (*server)->Status();
-  sd_notify(0, fmt::format("READY=1\nSTATUS={}", status).c_str());
-  Log(LogLevel::kNotice, "drapcid {} is ready: {}", DRAPCI_VERSION, status);
+  sd_notify(0, "READY=1\nSTATUS=serving");
+  Log(LogLevel::kNotice, "drapcid {} is ready: {}", DRAPCI_VERSION, (*server)->Summary());
   const int code = sd_event_loop(event->get());
   sd_notify(0, "STOPPING=1\nSTATUS=waiting for calls that are under way");
   if (code < 0) Log(LogLevel::kError, "{}", Error::FromErrno(-code, "the event loop").what);

@@ -58,7 +58,12 @@ std::expected<Options, int> ParseOptions(int argc, char** argv) {
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      return std::unexpected(app.exit(error) == 0 ? kExitDone : kExitUsage);
+      if (error.get_exit_code() == 0) {  // --help or --version
+        app.exit(error);
+        return std::unexpected(kExitDone);
+      }
+      fmt::print(stderr, "drapcid: {}; see drapcid --help\n", Printable(error.what(), 300));
+      return std::unexpected(kExitUsage);
     }
   } catch (const std::exception& error) {
     fmt::print(stderr, "drapcid: {}\n", error.what());

@@ -69,7 +69,7 @@ Server::~Server() {
   if (control_server_ != nullptr) control_server_->Stop(kGrace);
 }
 
-std::string Server::Status() const {
+std::string Server::Summary() const {
   const auto snapshot = node_->manager().CurrentSnapshot();
   return fmt::format("{} accelerators, {} claims held", snapshot->accelerators.size(),
                      node_->manager().Claims().size());

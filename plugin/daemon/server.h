@@ -26,8 +26,8 @@ class Server {
   // Deregisters from the kubelet, lets running calls finish, stops the driver.
   ~Server();
 
-  // One line for `systemctl status`.
-  std::string Status() const;
+  // What it serves at this moment, for the log.
+  std::string Summary() const;
 
  private:
   explicit Server(const driver::Config& config) : config_(config) {}
