@@ -20,7 +20,8 @@ struct Programs {
 // A temporary directory with everything that one daemon writes; removed at the end.
 class Scratch {
  public:
-  explicit Scratch(const std::string& parent = "/tmp");
+  explicit Scratch(
+      const std::string& parent = "/run");  // memory: a SIGKILL loses nothing either way
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

@@ -1,0 +1,87 @@
+// The kubelet's side of the two sockets, as Kubernetes 1.34 and later speak to a DRA driver.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugin/proto/dra_v1.grpc.pb.h"
+#include "plugin/proto/dra_v1beta1.grpc.pb.h"
+#include "plugin/proto/pluginregistration.grpc.pb.h"
+#include "test/node/support/claim_files.h"
+
+namespace drapci::test {
+
+// A plaintext connection to a unix socket. `authority` empty: what gRPC makes of the path.
+std::shared_ptr<grpc::Channel> Dial(const std::string& socket, const std::string& authority = "");
+
+inline std::string RegistrationSocket(const std::string& kubelet_root) {
+  return kubelet_root + "/plugins_registry/dra.pci-reg.sock";
+}
+inline std::string ServiceSocket(const std::string& kubelet_root) {
+  return kubelet_root + "/plugins/dra.pci/dra.sock";
+}
+
+inline std::chrono::system_clock::time_point In(std::chrono::milliseconds time) {
+  return std::chrono::system_clock::now() + time;
+}
+
+// The two versions of the service, for templates.
+struct V1 {
+  using Plugin = k8s::io::kubelet::pkg::apis::dra::v1::DRAPlugin;
+  using PrepareRequest = k8s::io::kubelet::pkg::apis::dra::v1::NodePrepareResourcesRequest;
+  using PrepareResponse = k8s::io::kubelet::pkg::apis::dra::v1::NodePrepareResourcesResponse;
+  using UnprepareRequest = k8s::io::kubelet::pkg::apis::dra::v1::NodeUnprepareResourcesRequest;
+  using UnprepareResponse = k8s::io::kubelet::pkg::apis::dra::v1::NodeUnprepareResourcesResponse;
+};
+struct V1beta1 {
+  using Plugin = k8s::io::kubelet::pkg::apis::dra::v1beta1::DRAPlugin;
+  using PrepareRequest = k8s::io::kubelet::pkg::apis::dra::v1beta1::NodePrepareResourcesRequest;
+  using PrepareResponse = k8s::io::kubelet::pkg::apis::dra::v1beta1::NodePrepareResourcesResponse;
+  using UnprepareRequest = k8s::io::kubelet::pkg::apis::dra::v1beta1::NodeUnprepareResourcesRequest;
+  using UnprepareResponse =
+      k8s::io::kubelet::pkg::apis::dra::v1beta1::NodeUnprepareResourcesResponse;
+};
+
+// The service of one version. Any thread.
+template <class V>
+class KubeletClient {
+ public:
+  explicit KubeletClient(std::shared_ptr<grpc::Channel> channel)
+      : stub_(V::Plugin::NewStub(channel)) {}
+
+  grpc::Status Prepare(const std::vector<ClaimObject>& claims,
+                       typename V::PrepareResponse& response,
+                       std::chrono::milliseconds deadline = std::chrono::seconds(45)) {
+    typename V::PrepareRequest request;
+    for (const ClaimObject& claim : claims) Add(claim, request);
+    grpc::ClientContext context;
+    context.set_deadline(In(deadline));
+    return stub_->NodePrepareResources(&context, request, &response);
+  }
+
+  grpc::Status Unprepare(const std::vector<ClaimObject>& claims,
+                         typename V::UnprepareResponse& response) {
+    typename V::UnprepareRequest request;
+    for (const ClaimObject& claim : claims) Add(claim, request);
+    grpc::ClientContext context;
+    context.set_deadline(In(std::chrono::seconds(45)));
+    return stub_->NodeUnprepareResources(&context, request, &response);
+  }
+
+ private:
+  template <class Request>
+  static void Add(const ClaimObject& claim, Request& request) {
+    auto* added = request.add_claims();
+    added->set_namespace_(claim.namespace_name);
+    added->set_name(claim.name);
+    added->set_uid(claim.uid);
+  }
+
+  std::unique_ptr<typename V::Plugin::Stub> stub_;
+};
+
+}  // namespace drapci::test

@@ -1,0 +1,59 @@
+#include "test/node/refusal/refusal_fixture.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace drapci::test {
+
+std::vector<Scenario> Scenarios(const std::string& card) {
+  return {{.name = "a VF by its kernel driver",
+           .held = {},
+           .claim = {.name = "first", .device = card + "-vf1"}},
+          {.name = "a VF through vfio beside another",
+           .held = {{.name = "other", .device = card + "-vf0"}},
+           .claim = {.name = "second", .device = card + "-vf2", .vfio = true}},
+          {.name = "the whole card through vfio",
+           .held = {},
+           .claim = {.name = "whole", .device = card, .vfio = true}}};
+}
+
+RefusalNode::RefusalNode()
+    : node_(Programs::FromEnvironment(), scratch_), inject_(Programs::FromEnvironment()) {}
+
+void RefusalNode::SetUp() {
+  const auto pf = FirstPhysicalFunction();
+  ASSERT_TRUE(pf) << pf.error().what;
+  card_ = DeviceNameOf(*pf);
+  before_ = ReadHardware();
+  const auto cleared = inject_.Clear();
+  ASSERT_TRUE(cleared) << cleared.error().what;
+}
+
+void RefusalNode::TearDown() {
+  if (!node_.running()) return;
+  EXPECT_EQ(node_.CliDone({"claims"}).value_or(""), "No claims are held.\n");
+  ExpectClean();
+  const auto stopped = node_.Stop();
+  EXPECT_TRUE(stopped) << stopped.error().what;
+  EXPECT_EQ(Differences(before_, ReadHardware()), "");
+  EXPECT_TRUE(node_.CdiFiles().empty());
+}
+
+void RefusalNode::Done(const std::vector<std::string>& arguments) {
+  const auto done = node_.CliDo(arguments);
+  EXPECT_TRUE(done) << done.error().what;
+}
+
+std::string RefusalNode::Refused(const std::vector<std::string>& arguments) {
+  const auto finished = node_.Cli(arguments);
+  if (!finished) return finished.error().what;
+  EXPECT_EQ(finished->code, 1) << fmt::format("{}", fmt::join(arguments, " "));
+  EXPECT_EQ(std::ranges::count(finished->err, '\n'), 1) << finished->err;
+  return finished->err;
+}
+
+void RefusalNode::ExpectClean() { Done({"verify"}); }
+
+}  // namespace drapci::test
