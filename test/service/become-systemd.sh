@@ -1,6 +1,6 @@
 #!/bin/bash
-# become-systemd.sh GROUP OUT LAYER UNITS BINDS - the first process of boot-systemd.sh's namespaces: makes
-# the root file system and becomes systemd. UNITS and BINDS are separated by spaces.
+# become-systemd.sh GROUP OUT LAYER STATE UNITS BINDS - the first process of boot-systemd.sh's namespaces:
+# makes the root file system and becomes systemd. UNITS and BINDS are separated by spaces.
 set -euo pipefail
 
 if [ "$1" != -- ]; then
@@ -9,9 +9,9 @@ if [ "$1" != -- ]; then
   exec unshare -C "$0" -- "${@:2}"
 fi
 
-out=$2 layer=$3
-read -ra units <<< "$4"
-read -ra binds <<< "$5"
+out=$2 layer=$3 state=$4
+read -ra units <<< "$5"
+read -ra binds <<< "$6"
 readonly memory=$out/memory root=$out/memory/root
 bind() { mount --bind "$1" "$root$2"; }
 
@@ -45,6 +45,7 @@ for unit in "${units[@]}"; do systemctl --quiet --root="$root" enable "$unit"; d
 mount -t proc -o nosuid,nodev,noexec proc "$root"/proc
 mount --bind "$root"/proc/sys "$root"/proc/sys
 mount -o remount,bind,ro "$root"/proc/sys
+bind "$out"/boot_id /proc/sys/kernel/random/boot_id
 [ ! -e "$root"/proc/sysrq-trigger ] || bind /dev/null /proc/sysrq-trigger
 mount --rbind /sys "$root"/sys
 mount -t cgroup2 cgroup2 "$root"/sys/fs/cgroup
@@ -57,6 +58,16 @@ mkdir -p "$root"/run/{test,log/journal} "$root${DRAPCI_SIM_SOCKET%/*}"
 bind "$out"/test /run/test
 bind "$out"/journal /run/log/journal
 bind "${DRAPCI_SIM_SOCKET%/*}" "${DRAPCI_SIM_SOCKET%/*}"
+if [ -n "$state" ]; then
+  mkdir -p "$root"/var/lib/drapci
+  bind "$state" /var/lib/drapci
+  # Of one boot and not of another: a sandbox with a /proc of its own would show the host's boot ID.
+  for unit in "${units[@]}"; do
+    mkdir -p "$root"/etc/systemd/system/"$unit".d
+    printf '[Service]\nBindReadOnlyPaths=/proc/sys/kernel/random/boot_id\n' \
+      > "$root"/etc/systemd/system/"$unit".d/boot-id.conf
+  done
+fi
 for directory in "${binds[@]}"; do
   mkdir -p "$root$directory"
   bind "$directory" "$directory"
