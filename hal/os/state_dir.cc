@@ -125,9 +125,15 @@ Result<> FileStateDir::Remove(std::string_view name) {
     if (directory.error().sys == ENOENT) return {};
     return Fail(directory.error());
   }
-  if (::unlinkat(directory->get(), std::string(name).c_str(), 0) != 0) {
-    if (errno == ENOENT) return {};
-    return FailHere(errno, "remove", PathOf(name));
+  const std::string file(name);
+  if (::unlinkat(directory->get(), file.c_str(), 0) != 0) {
+    const int sys = errno;
+    // A read-only file system refuses before it looks whether there is anything to remove.
+    const bool there =
+        ::faccessat(directory->get(), file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+        errno != ENOENT;
+    if (sys == ENOENT || !there) return {};
+    return FailHere(sys, "remove", PathOf(name));
   }
   if (::fsync(directory->get()) != 0) return FailHere(errno, "fsync directory", path_);
   return {};
