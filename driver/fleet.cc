@@ -77,7 +77,8 @@ std::vector<AcceleratorView> Fleet::Views() const {
       view.devices.push_back({.name = DeviceName(name, part.name),
                               .part = part,
                               .held_by = {},
-                              .unusable = why.empty() ? part.unusable : why});
+                              .unusable = why.empty() ? part.unusable : why,
+                              .excluded = {}});
     }
   }
   std::ranges::sort(views, {}, [](const AcceleratorView& view) {
