@@ -75,8 +75,10 @@ done
 
 cd "$root"
 pivot_root . mnt
-# Modules and the clock are the host's.
+# Modules and the clock are the host's. Shared mounts are what process 1 makes of them, except in containers:
+# without that, services do not see what is mounted after they have started.
 exec setpriv --bounding-set=-sys_module,-sys_time chroot . /bin/sh -c '
   umount -l /mnt
+  mount --make-rshared /
   exec env -i container=drapci-test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --unit=test.target --log-target=journal-or-kmsg --show-status=no'

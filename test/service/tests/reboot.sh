@@ -32,4 +32,21 @@ holds "the first can be released" succeeds drapci unprepare alpha
 holds "and the second" succeeds drapci unprepare beta
 holds "nothing is left" vfs_are 0
 holds "no CDI file either" cdi_files_are 0
+
+# A driver that is loaded only after the service has started.
+holds "a VF is prepared once more" succeeds drapci prepare --name alpha --device "$nic-vf0"
+systemctl stop $unit
+set_value "$pf/sriov_numvfs" 0
+set_value $bus/drivers/igb/unbind "$pf_address"
+rm -rf $cdi_dir
+cat /proc/sys/kernel/random/uuid > /proc/sys/kernel/random/boot_id  # a file of boot-systemd.sh's
+holds "the service starts though the card has no driver yet" succeeds systemctl start $unit
+holds "and keeps the claim" claim_is alpha prepared
+holds "but says what is wrong with it" prints "alpha .*no driver is bound" drapci claims
+set_value $bus/drivers/igb/bind "$pf_address"
+holds "when the driver is there, the kubelet's next attempt succeeds" \
+  succeeds drapci prepare --name alpha --device "$nic-vf0"
+holds "the VFs are there" vfs_are 8
+holds "the CDI file, too" cdi_files_are 1
+holds "journal, hardware and CDI agree now" succeeds drapci verify
 verdict

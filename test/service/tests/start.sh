@@ -30,7 +30,13 @@ holds "it can gain no others" same "$(process_status CapBnd)" 0000000000200001
 holds "not by executing something either" same "$(process_status NoNewPrivs)" 1
 holds "system calls are filtered" same "$(process_status Seccomp)" 2
 holds "it cannot write where it has no business" fails_with 1 'Read-only' in_sandbox touch /etc/drapci.test
-holds "nor hide the mounts that protect disks in use" succeeds in_sandbox findmnt /run/test
+# They tell which disks are in use.
+mkdir /home/{old,new}-disk
+mount -t tmpfs none /home/old-disk
+systemctl restart $unit
+mount -t tmpfs none /home/new-disk
+holds "it sees mounts that are older than itself" succeeds in_sandbox findmnt /home/old-disk
+holds "and those that are newer" succeeds in_sandbox findmnt /home/new-disk
 
 holds "the card is free" device_is "$nic-vf0" free
 inject unplug "$pf_address"
