@@ -10,7 +10,8 @@ hot=$bus/devices/0000:05:00.0
 
 plug() {
   qmp netdev_add '{"type":"hubport","id":"net-hot","hubid":0}' > /dev/null || die "netdev_add"
-  qmp device_add '{"driver":"igb","id":"hot","bus":"hp0","netdev":"net-hot"}' || die "device_add"
+  qmp device_add '{"driver":"igb","id":"hot","bus":"hp0","netdev":"net-hot"}' > /dev/null \
+    || die "device_add"
   wait_for 30 driver_is 0000:05:00.0 igb || die "the new card does not come up"
 }
 pull() {
