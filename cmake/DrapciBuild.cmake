@@ -75,7 +75,8 @@ endfunction()
 add_library(drapci_grpc INTERFACE)
 if(DRAPCI_STATIC_GRPC)
   pkg_check_modules(GRPC_STATIC REQUIRED grpc++_unsecure protobuf)
-  target_link_options(drapci_grpc INTERFACE -static-libstdc++ -static-libgcc)
+  # libstdc++ stays dynamic: libyaml-cpp and libfmt bring it, and two of them would be one too many.
+  target_link_options(drapci_grpc INTERFACE -Wl,--gc-sections)
   # grpc_unsecure.pc forgets its private libraries; grpc.pc names them.
   target_link_libraries(drapci_grpc INTERFACE
     -Wl,-Bstatic -Wl,--start-group ${GRPC_STATIC_STATIC_LIBRARIES} address_sorting cares re2 upb

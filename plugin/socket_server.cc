@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <optional>
 
 #include "hal/base/log.h"
 #include "hal/base/unique_fd.h"
@@ -69,13 +71,23 @@ std::string TargetOf(const std::string& path) {
   return target;
 }
 
+// The id of a group of this machine. getgrnam(3) would load every NSS module for a group that the
+// package itself makes.
+std::optional<gid_t> GroupId(const std::string& name) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/etc/group", "re"), std::fclose);
+  if (file == nullptr) return std::nullopt;
+  while (const group* entry = ::fgetgrent(file.get())) {
+    if (name == entry->gr_name) return entry->gr_gid;
+  }
+  return std::nullopt;
+}
+
 Result<> SetOwner(const std::string& path, const SocketServer::Options& options) {
   if (!options.group.empty()) {
-    const group* entry = ::getgrnam(options.group.c_str());
-    if (entry == nullptr) {
-      Log(LogLevel::kInfo, "{}: there is no group {}, so its owner alone can use the socket", path,
+    if (const auto gid = GroupId(options.group); !gid) {
+      Log(LogLevel::kInfo, "{}: /etc/group has no {}, so its owner alone can use the socket", path,
           options.group);
-    } else if (::lchown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0) {
+    } else if (::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0) {
       return Fail(
           Error::FromErrno(errno, fmt::format("giving {} to group {}", path, options.group)));
     }
