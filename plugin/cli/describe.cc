@@ -68,7 +68,7 @@ std::map<std::string, std::string> Counters(const v1::Accelerator& accelerator) 
   return out;
 }
 
-void AddHardware(const v1::Accelerator& accelerator, Sheet& sheet) {
+void AddHardware(const v1::Accelerator& accelerator, std::string_view iommu_group, Sheet& sheet) {
   sheet.Add("Hardware", fmt::format("{} [{}:{}]", Model(accelerator), accelerator.vendor_id(),
                                     accelerator.device_id()));
   sheet.Add("Class",
@@ -78,8 +78,7 @@ void AddHardware(const v1::Accelerator& accelerator, Sheet& sheet) {
   sheet.Add("NUMA node",
             accelerator.numa_node() < 0 ? "unknown" : fmt::format("{}", accelerator.numa_node()));
   sheet.Add("PCIe root", accelerator.pcie_root());
-  sheet.Add("IOMMU group",
-            accelerator.iommu_group().empty() ? "none (no vfio)" : accelerator.iommu_group());
+  sheet.Add("IOMMU group", iommu_group);
   sheet.Add("Link", accelerator.link());
 }
 
@@ -133,6 +132,9 @@ DeviceSummary Summarize(const v1::Accelerator& accelerator, const v1::Device* de
   } else if (device != nullptr && !device->excluded().empty()) {
     out.state = "excluded";
     out.reason = device->excluded();
+  } else if (device != nullptr && !device->excluded().empty()) {
+    out.state = "excluded";
+    out.reason = device->excluded();
   } else {
     out.state = "free";
   }
@@ -157,7 +159,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
     sheet.Add("Part of", accelerator.name());
     sheet.Add("Profile", summary.profile);
     sheet.Add("Address", summary.address.empty() ? "made when it is claimed" : summary.address);
-    AddHardware(accelerator, sheet);
+    AddHardware(accelerator, Find(part->attributes(), "iommu_group"), sheet);
     AddState(summary, sheet);
     std::map<std::string, std::string> consumes;
     for (const auto& [counter, amount] : part->consumes())
@@ -173,7 +175,9 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
   sheet.Add("Name", accelerator.name());
   sheet.Add("Family", accelerator.family());
   sheet.Add("Address", accelerator.address());
-  AddHardware(accelerator, sheet);
+  AddHardware(accelerator,
+              accelerator.iommu_group().empty() ? "none (no vfio)" : accelerator.iommu_group(),
+              sheet);
   AddState(Summarize(accelerator, self), sheet);
   sheet.AddList("Counters", Counters(accelerator));
   sheet.AddList("Attributes", Texts(accelerator.attributes()));

@@ -10,7 +10,7 @@ namespace drapci::cli {
 
 struct DeviceSummary {
   std::string name, profile, address, driver;
-  std::string state;    // "free", "held", "unusable", "foreign", "gone"
+  std::string state;    // "free", "held", "excluded", "unusable", "foreign", "gone"
   std::string held_by;  // UID of the claim
   std::string reason;   // why it cannot be given; empty when it can
 };

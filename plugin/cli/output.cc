@@ -132,6 +132,7 @@ std::string RenderPlan(const v1::PlanResponse& answer, Format format) {
   if (Json parsed = Json::parse(spec, nullptr, false); parsed.is_object()) {
     spec = parsed.dump(2, ' ', false, Json::error_handler_t::replace);
   }
+  if (spec.empty()) spec = "known when the steps have made the device";
   return out + "\nCDI specification:\n" + spec + "\n";
 }
 

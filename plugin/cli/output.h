@@ -13,7 +13,8 @@ enum class Format { kTable, kWide, kJson, kYaml };
 std::optional<Format> ParseFormat(std::string_view text);
 
 // One line for each device: NAME PROFILE ADDRESS DRIVER STATE HELD-BY REASON. An accelerator that
-// offers no device has a line of its own. STATE is free, held, unusable, foreign or gone.
+// offers no device has a line of its own. STATE is free, held, excluded (free, but no room beside
+// what is held), unusable, foreign or gone.
 std::string RenderDevices(const v1::ListDevicesResponse& answer, Format format);
 
 // All that is known of `name`, an accelerator or one of its devices. `answer` was asked for it

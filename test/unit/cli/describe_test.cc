@@ -73,6 +73,13 @@ TEST(Summary, ForeignAndUnusableAndGoneSayWhy) {
   EXPECT_EQ(Summarize(nic, &nic.devices(0)).state, "gone");
 }
 
+TEST(Summary, TellsADeviceThatIsExcludedByWhatIsHeld) {
+  v1::Accelerator nic = Nic();
+  nic.mutable_devices(0)->set_excluded("VF 1 is held by u-1");
+  EXPECT_EQ(Summarize(nic, &nic.devices(0)).state, "excluded");
+  EXPECT_EQ(Summarize(nic, &nic.devices(0)).reason, "VF 1 is held by u-1");
+}
+
 TEST(Description, OfAnAcceleratorListsItsParts) {
   const std::string text = Describe(Nic(), "pci-0000-02-00-0");
   EXPECT_THAT(text, HasSubstr("Name:          pci-0000-02-00-0\n"));
