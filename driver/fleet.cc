@@ -70,6 +70,8 @@ std::vector<AcceleratorView> Fleet::Views() const {
     if (unit.accelerator != nullptr) {
       view.family = unit.accelerator->family();
       view.function = unit.accelerator->function();
+    } else if (const auto address = hal::AcceleratorAddress(name)) {
+      view.function.address = *address;
     }
     const std::string& why =
         !unit.description.unusable.empty() ? unit.description.unusable : unit.description.foreign;

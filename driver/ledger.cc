@@ -19,6 +19,21 @@ std::string Ledger::HoldersOf(const AcceleratorUse& use) const {
   return text.empty() ? "nobody" : text;
 }
 
+Result<> Ledger::CheckWhole(const std::string& uid, const Holding& holding) const {
+  const auto use = accelerators_.find(holding.accelerator);
+  if (use == accelerators_.end()) return {};
+  for (const auto& [device, holder] : use->second.devices) {
+    if (holder == uid) continue;
+    const bool whole = device == holding.accelerator;
+    if (!whole && !holding.part.empty()) return {};  // parts do not exclude each other
+    return Fail(Code::kConflict,
+                fmt::format("{} cannot be had beside {}, which is held by claim {}: unprepare that "
+                            "one first",
+                            holding.device, device, holder));
+  }
+  return {};
+}
+
 Result<> Ledger::Check(const std::string& uid, const std::vector<Holding>& holdings,
                        const std::map<std::string, std::map<std::string, int64_t>>& stock) const {
   std::map<std::pair<std::string, std::string>, int64_t> needed;
@@ -32,6 +47,7 @@ Result<> Ledger::Check(const std::string& uid, const std::vector<Holding>& holdi
       return Fail(Code::kInvalid,
                   fmt::format("{} is asked for twice in one claim", holding.device));
     }
+    DRAPCI_CHECK(CheckWhole(uid, holding));
     for (const auto& [counter, amount] : holding.consumes) {
       needed[{holding.accelerator, counter}] += amount;
     }

@@ -41,8 +41,8 @@ class Ledger {
   std::string Holder(std::string_view device) const;
   std::map<std::string, int64_t> CountersUsed(const std::string& accelerator) const;
 
-  // The shared settings of this accelerator that claims have changed ("SETTING TARGET"). Settings of
-  // one part need no entry: whoever holds the part is alone with them.
+  // The shared settings of this accelerator that claims have changed ("SETTING TARGET"). Settings
+  // of one part need no entry: whoever holds the part is alone with them.
   std::set<std::string> Changed(const std::string& accelerator) const;
   // A shared step as its first holder recorded it, with the true before-image; nothing when nobody
   // lists it.
@@ -65,6 +65,9 @@ class Ledger {
     Plan shared_steps;
   };
 
+  // An accelerator as a whole and its parts exclude each other, whatever the counters say: how many
+  // parts there can be may change with the driver that is bound.
+  Result<> CheckWhole(const std::string& uid, const Holding& holding) const;
   std::string HoldersOf(const AcceleratorUse& use) const;
 
   std::map<std::string, AcceleratorUse, std::less<>> accelerators_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <set>
 
 #include "hal/accel/match.h"
@@ -25,8 +26,27 @@ struct Errand {
   std::set<std::string> accelerators;  // read these anew
 };
 
-void Consider(const hal::Sysfs& sysfs, const std::set<std::string>& known,
-              const hal::DeviceEvent& event, Errand& errand) {
+// Accelerators by name, and which of them a function that is one of its parts belongs to.
+struct Known {
+  std::set<std::string> accelerators;
+  std::map<std::string, std::string> parts;
+};
+
+Known Remember(const Snapshot& snapshot) {
+  Known known;
+  for (const AcceleratorView& accelerator : snapshot.accelerators) {
+    known.accelerators.insert(accelerator.name);
+    for (const Device& device : accelerator.devices) {
+      const auto address = device.part.attributes.find("address");
+      if (device.part.name.empty() || address == device.part.attributes.end()) continue;
+      known.parts[std::get<std::string>(address->second)] = accelerator.name;
+    }
+  }
+  return known;
+}
+
+void Consider(const hal::Sysfs& sysfs, const Known& known, const hal::DeviceEvent& event,
+              Errand& errand) {
   if (event.lost) {
     errand.look = true;
     return;
@@ -35,7 +55,7 @@ void Consider(const hal::Sysfs& sysfs, const std::set<std::string>& known,
   const auto address = hal::PciAddress::Parse(event.devpath.substr(event.devpath.rfind('/') + 1));
   if (!address) return;
   const std::string name = hal::AcceleratorName(*address);
-  if (known.contains(name)) {
+  if (known.accelerators.contains(name)) {
     if (event.action != "change") {
       errand.look = true;
     } else {
@@ -43,7 +63,12 @@ void Consider(const hal::Sysfs& sysfs, const std::set<std::string>& known,
     }
     return;
   }
-  if (event.action == "remove") return;  // a VF or a bridge, never an accelerator
+  if (event.action == "remove") {
+    // Its links are gone with it; a bridge is nobody's part.
+    const auto owner = known.parts.find(address->ToString());
+    if (owner != known.parts.end()) errand.accelerators.insert(owner->second);
+    return;
+  }
   const auto physfn = hal::LinkName(sysfs, address->SysfsPath() + "/physfn");
   const auto pf = physfn ? hal::PciAddress::Parse(*physfn) : std::nullopt;
   if (pf) {
@@ -115,8 +140,7 @@ void Node::Follow() {
     events.swap(events_);
     lock.unlock();
     Errand errand;
-    const std::vector<std::string> names = manager_->Accelerators();
-    const std::set<std::string> known(names.begin(), names.end());
+    const Known known = Remember(*manager_->CurrentSnapshot());
     for (const hal::DeviceEvent& event : events) Consider(host_.sysfs, known, event, errand);
     if (errand.look) {
       if (auto looked = manager_->Look(); !looked) Log(LogLevel::kError, "{}", looked.error().what);

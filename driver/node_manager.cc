@@ -109,6 +109,19 @@ std::optional<ClaimRecord> NodeManager::FindClaim(std::string_view uid) const {
   return found->second;
 }
 
+void NodeManager::AddHeldDevices(AcceleratorView& view) const {
+  for (const auto& [uid, record] : records_) {
+    for (const Holding& holding : record.holdings) {
+      if (holding.accelerator != view.name) continue;
+      Device& device = view.devices.emplace_back();
+      device.name = holding.device;
+      device.part.name = holding.part;
+      device.part.consumes = holding.consumes;
+      device.unusable = view.description.unusable;
+    }
+  }
+}
+
 std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() const {
   {
     // Somebody who has just been told of a change sees it here.
@@ -126,6 +139,7 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() const {
   const std::lock_guard lock(mutex_);
   for (AcceleratorView& view : fresh->accelerators) {
     view.counters_used = ledger_.CountersUsed(view.name);
+    if (view.gone && view.devices.empty()) AddHeldDevices(view);
     const std::map<std::string, std::map<std::string, int64_t>> stock{
         {view.name, view.description.counters}};
     for (Device& device : view.devices) {

@@ -41,7 +41,6 @@ class NodeManager : public Manager {
   Result<> Look();
   // Reads one accelerator anew, in its lane.
   void Refresh(const std::string& accelerator);
-  std::vector<std::string> Accelerators() const { return fleet_.Names(); }
 
   void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) override;
   void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) override;
@@ -89,6 +88,9 @@ class NodeManager : public Manager {
 
   void Remember(const ClaimRecord& record);
   void Dismiss(const std::string& uid);
+  // With mutex_ held: the devices of a card that was gone before it could describe itself, by what
+  // the journal says is held.
+  void AddHeldDevices(AcceleratorView& view) const;
   static std::set<std::string> Touched(const ClaimRecord& record);
   // The accelerators of the record have changed: they are read anew, in their lanes, as soon as the
   // caller has the answer.

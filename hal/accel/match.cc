@@ -7,6 +7,7 @@
 #include "hal/accel/function.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/accel/sriov.h"
+#include "hal/base/parse.h"
 
 namespace drapci::hal {
 namespace {
@@ -38,6 +39,14 @@ SettingTable MakeSettings(Host& host) {
 std::string AcceleratorName(const PciAddress& address) {
   return fmt::format("pci-{:04x}-{:02x}-{:02x}-{}", address.domain, address.bus, address.device,
                      address.function);
+}
+
+std::optional<PciAddress> AcceleratorAddress(std::string_view name) {
+  constexpr std::string_view kPrefix = "pci-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  const std::vector<std::string_view> fields = Split(name.substr(kPrefix.size()), '-');
+  if (fields.size() != 4) return std::nullopt;
+  return PciAddress::Parse(fmt::format("{}:{}:{}.{}", fields[0], fields[1], fields[2], fields[3]));
 }
 
 }  // namespace drapci::hal

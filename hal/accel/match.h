@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -33,5 +34,7 @@ SettingTable MakeSettings(Host& host);
 
 // "pci-0000-02-00-0"
 std::string AcceleratorName(const PciAddress& address);
+// And back; nothing when it is no such name.
+std::optional<PciAddress> AcceleratorAddress(std::string_view name);
 
 }  // namespace drapci::hal

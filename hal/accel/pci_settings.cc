@@ -74,8 +74,10 @@ class DriverSetting : public Setting {
     const bool kernel = want_text == kKernelDriver;
     const auto want = kernel ? DriverBinding() : ParseBinding(want_text);
     if (!now || !before || !want) return false;
-    const bool driver = now->driver.empty() || now->driver == before->driver ||
-                        (kernel ? !IsVfioDriver(now->driver) : now->driver == want->driver);
+    // A kernel driver may take a function by itself, when udev loads its module late. A driver that
+    // hands it to user space is somebody's decision.
+    const bool driver =
+        !IsVfioDriver(now->driver) || now->driver == before->driver || now->driver == want->driver;
     // A driver's name may stand in the override for the moment of binding (ApplyBinding).
     const std::string& override_now = now->driver_override;
     const bool override_ok = override_now.empty() || override_now == before->driver_override ||

@@ -42,11 +42,29 @@ TEST(Ledger, ExcludesTheWholeCardWhileAPartIsHeldAndTheOtherWayRound) {
   ASSERT_TRUE(ledger.Hold("a", {Vf(1)}, {}, kStock));
   const auto whole = ledger.Hold("b", {Whole()}, {}, kStock);
   ASSERT_FALSE(whole);
-  EXPECT_EQ(whole.error().code, Code::kExhausted);
-  EXPECT_EQ(whole.error().what, "nic needs 3 of its 'vfs', 2 of 3 are left: held by claim a");
+  EXPECT_EQ(whole.error().code, Code::kConflict);
+  EXPECT_EQ(whole.error().what,
+            "nic cannot be had beside nic-vf1, which is held by claim a: unprepare that one first");
   ledger.Release("a");
   ASSERT_TRUE(ledger.Hold("b", {Whole()}, {}, kStock));
-  EXPECT_EQ(ledger.Hold("a", {Vf(1)}, {}, kStock).error().code, Code::kExhausted);
+  EXPECT_EQ(ledger.Hold("a", {Vf(1)}, {}, kStock).error().code, Code::kConflict);
+}
+
+TEST(Ledger, ExcludesPartsOfAHeldWholeEvenWhenTheStockHasGrown) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Hold("a", {Whole()}, {}, kStock));
+  const Stocks more = {{"nic", {{"vfs", 4}}}};
+  EXPECT_EQ(ledger.Hold("b", {Vf(3)}, {}, more).error().code, Code::kConflict);
+}
+
+TEST(Ledger, RefusesMoreThanACounterHasLeftAndNamesTheHolders) {
+  Ledger ledger;
+  const Stocks two = {{"nic", {{"vfs", 2}}}};
+  ASSERT_TRUE(ledger.Hold("a", {Vf(0), Vf(1)}, {}, two));
+  const auto third = ledger.Hold("b", {Vf(2)}, {}, two);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, Code::kExhausted);
+  EXPECT_EQ(third.error().what, "nic needs 1 of its 'vfs', 0 of 2 are left: held by claim a");
 }
 
 TEST(Ledger, TakesAllOfAClaimOrNothing) {

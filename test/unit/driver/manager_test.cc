@@ -264,10 +264,29 @@ TEST(Recovery, ListsAHeldCardThatIsNotThereAnyMore) {
     gone |= view.name == kNvme && view.gone;
   }
   EXPECT_TRUE(gone);
+  const auto found = world.manager->CurrentSnapshot()->Find(kNvme);
+  ASSERT_NE(found.device, nullptr);
+  EXPECT_EQ(found.device->held_by, "a");
+  EXPECT_EQ(found.accelerator->function.address.ToString(), "0000:03:00.0");
   EXPECT_TRUE(world.Unprepare("a"));
+  EXPECT_EQ(world.manager->CurrentSnapshot()->Find(kNvme).device, nullptr);
 }
 
-// --- Every point of failure ------------------------------------------------------------------------
+TEST(Prepare, TakesAVfByVfioThoughItsKernelDriverIsLoadedLate) {
+  World world;
+  world.Boot();
+  // The VFs appear without a driver; its module binds them before the claim's own step does.
+  ASSERT_TRUE(world.Prepare("b", {kVf1}));
+  ASSERT_TRUE(world.sysfs.Write("/sys/bus/pci/drivers_probe", "0000:02:10.0"));
+  ASSERT_EQ(world.Driver("0000:02:10.0"), "igbvf");
+  ASSERT_TRUE(world.Prepare("a", {kVf0}, Access::kVfio));
+  EXPECT_EQ(world.Driver("0000:02:10.0"), "vfio-pci");
+  ASSERT_TRUE(world.Unprepare("a"));
+  EXPECT_EQ(world.Driver("0000:02:10.0"), "igbvf");  // as it was found
+}
+
+// --- Every point of failure
+// ------------------------------------------------------------------------
 
 struct Case {
   const char* name;
@@ -402,14 +421,13 @@ TEST_P(EveryPoint, AFullJournalAndAReadOnlyCdiDirectoryLeaveNothingBehind) {
   EXPECT_TRUE(world.Prepare("a", GetParam().devices, GetParam().access));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Plans, EveryPoint,
-    testing::Values(Case{"FirstVfByKernel", {kVf0}, Access::kKernel, false},
-                    Case{"SecondVfByVfio", {kVf0}, Access::kVfio, true},
-                    Case{"SecondVfByKernel", {kVf0}, Access::kKernel, true},
-                    Case{"WholeCardByVfio", {kNic}, Access::kVfio, false},
-                    Case{"VfAndDisk", {kVf0, kNvme}, Access::kVfio, false}),
-    [](const auto& instance) { return instance.param.name; });
+INSTANTIATE_TEST_SUITE_P(Plans, EveryPoint,
+                         testing::Values(Case{"FirstVfByKernel", {kVf0}, Access::kKernel, false},
+                                         Case{"SecondVfByVfio", {kVf0}, Access::kVfio, true},
+                                         Case{"SecondVfByKernel", {kVf0}, Access::kKernel, true},
+                                         Case{"WholeCardByVfio", {kNic}, Access::kVfio, false},
+                                         Case{"VfAndDisk", {kVf0, kNvme}, Access::kVfio, false}),
+                         [](const auto& instance) { return instance.param.name; });
 
 }  // namespace
 }  // namespace drapci::driver
