@@ -96,7 +96,11 @@ status=0
 wait "$machine" || status=$?
 machine=
 [ "$status" != 137 ] || status=124
-if [ -e "$out"/test/output ]; then cat "$out"/test/output; else echo "boot-systemd: COMMAND did not start" >&2; fi
+if [ -e "$out"/test/output ]; then
+  cat "$out"/test/output
+else
+  echo "boot-systemd: COMMAND did not start" >&2
+fi
 if [ "$status" != 0 ]; then
   {
     echo "boot-systemd: ended with $status after $SECONDS s; early messages and journal:"

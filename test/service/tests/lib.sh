@@ -16,7 +16,6 @@ holds_soon() { holds "$1" wait_for 10 "${@:2}"; }
 
 property() { systemctl show --property "$1" --value "$unit"; }
 property_is() { same "$(property "$1")" "$2"; }
-property_like() { like "$(property "$1")" "$2"; }
 
 # drop_in LINE...: for the section [Service] of the unit.
 drop_in() {
