@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 namespace drapci::sim {
 namespace {
@@ -223,8 +224,6 @@ FuseSysfs::FuseSysfs(Kernel& kernel, std::function<void(int)> accepted)
 
 FuseSysfs::~FuseSysfs() {
   if (fuse_ != nullptr) fuse_exit(fuse_);
-  // The loop ends with the next request or with the mount; the process is about to end either way.
-  if (loop_.joinable()) loop_.detach();
 }
 
 Result<> FuseSysfs::Mount() {
@@ -243,10 +242,10 @@ Result<> FuseSysfs::Mount() {
   fuse_loop_cfg_set_clone_fd(config, 0);
   fuse_loop_cfg_set_max_threads(config, kMaxThreads);
   fuse_loop_cfg_set_idle_threads(config, 8);
-  loop_ = std::thread([fuse = fuse_, config] {
+  std::thread([fuse = fuse_, config] {
     fuse_loop_mt(fuse, config);
     fuse_loop_cfg_destroy(config);
-  });
+  }).detach();
   return {};
 }
 

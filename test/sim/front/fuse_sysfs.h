@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "hal/base/unique_fd.h"
 #include "test/sim/kernel/kernel.h"
@@ -42,7 +41,6 @@ class FuseSysfs {
   std::function<void(int)> accepted_;
   UniqueFd real_net_;
   ::fuse* fuse_ = nullptr;
-  std::thread loop_;
 };
 
 }  // namespace drapci::sim

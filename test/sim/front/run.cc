@@ -96,8 +96,8 @@ Result<int> Run(const RunOptions& options) {
   DRAPCI_TRY(pid_t command, Start(options.command, {{kSocketVariable, kSocket}}));
   int status = WaitFor(command);
   // What still waits in the model is let go, so that nothing that is killed hangs in a write.
-  machine.timer.Stop();
   machine.kernel.ClearFaults();
+  machine.timer.Stop();
   KillDescendants();
   return status;
 }

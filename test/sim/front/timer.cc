@@ -5,10 +5,7 @@ namespace drapci::sim {
 Timer::Timer(std::function<void(uint64_t)> due)
     : due_(std::move(due)), thread_(&Timer::Loop, this) {}
 
-Timer::~Timer() {
-  Stop();
-  thread_.join();
-}
+Timer::~Timer() { Stop(); }
 
 void Timer::Wait(std::chrono::milliseconds time) {
   auto end = std::chrono::steady_clock::now() + time;
@@ -23,9 +20,12 @@ void Timer::Schedule(uint64_t id, std::chrono::milliseconds time) {
 }
 
 void Timer::Stop() {
-  std::lock_guard lock(mutex_);
-  stopped_ = true;
-  changed_.notify_all();
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
 }
 
 void Timer::Loop() {

@@ -23,6 +23,7 @@ class Timer {
   void Wait(std::chrono::milliseconds time);
   // Calls due(id) on the timer's thread after that time.
   void Schedule(uint64_t id, std::chrono::milliseconds time);
+  // Ends all waiting, now and later; what is scheduled no longer happens. One thread may call it.
   void Stop();
 
  private:
