@@ -13,6 +13,7 @@ holds "nothing had to be tried twice" property_is NRestarts 0
 holds "its status is shown" prints 'Status: "serving"' systemctl status $unit
 holds "the journal says what it has" \
   prints 'is ready: 1 accelerators, 0 claims held' journalctl --output cat -u $unit
+holds_soon "udev has seen the card, as at every boot" exists "/run/udev/data/+pci:$pf_address"
 holds "it follows udev" prints 'events from udev' drapci version
 
 holds "installation made the group" succeeds getent group drapci
