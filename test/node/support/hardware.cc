@@ -52,15 +52,20 @@ std::string Differences(const HardwareImage& expected, const HardwareImage& foun
   return out;
 }
 
-Result<std::string> FirstPhysicalFunction() {
-  std::set<std::string> names;
+std::vector<std::string> PhysicalFunctions() {
+  std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(kDevices, error)) {
-    if (fs::exists(entry.path() / "sriov_totalvfs")) names.insert(entry.path().filename());
+    if (fs::exists(entry.path() / "sriov_totalvfs")) names.push_back(entry.path().filename());
   }
-  if (names.empty())
-    return Fail(Code::kNotFound, "no PCI function with SR-IOV here; run this under drapci-sim");
-  return *names.begin();
+  std::ranges::sort(names);
+  return names;
+}
+
+Result<std::string> FirstPhysicalFunction() {
+  const std::vector<std::string> names = PhysicalFunctions();
+  if (!names.empty()) return names.front();
+  return Fail(Code::kNotFound, "no PCI function with SR-IOV here; run this under drapci-sim");
 }
 
 std::string DeviceNameOf(std::string address) {

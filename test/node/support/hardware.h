@@ -17,7 +17,8 @@ HardwareImage ReadHardware();
 // One line for each difference; empty when there is none.
 std::string Differences(const HardwareImage& expected, const HardwareImage& found);
 
-// The first function with SR-IOV, by address.
+// The functions with SR-IOV, by address; the first of them.
+std::vector<std::string> PhysicalFunctions();
 Result<std::string> FirstPhysicalFunction();
 // "0000:02:00.0" -> "pci-0000-02-00-0"
 std::string DeviceNameOf(std::string address);
