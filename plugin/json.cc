@@ -14,26 +14,47 @@ namespace {
 
 using nlohmann::json;
 
-// Watches a parse: nlohmann's parser itself knows no depth, and keeps the last of two equal keys.
-struct Guard {
+// A first pass over the text that builds nothing: nlohmann's parser itself knows no depth, keeps
+// the last of two equal keys, and its callback parser takes quadratic time on long lists of
+// objects.
+class Guard : public nlohmann::json_sax<json> {
+ public:
   bool too_deep = false;
   std::string repeated;
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
+  std::string syntax_error;
 
-  bool Accept(int depth, json::parse_event_t event, const json& parsed) {
-    if (too_deep) return false;
-    switch (event) {
-      case json::parse_event_t::object_start: keys.emplace_back(); [[fallthrough]];
-      case json::parse_event_t::array_start: too_deep = depth >= kMaxJsonDepth; return !too_deep;
-      case json::parse_event_t::key: {
-        const auto& key = parsed.get_ref<const std::string&>();
-        if (!keys.back().insert(key).second && repeated.empty()) repeated = "'" + key + "'";
-        return true;
-      }
-      case json::parse_event_t::object_end: keys.pop_back(); return true;
-      default: return true;
-    }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return Open(); }
+  bool end_object() override { return Close(); }
+  bool start_array(size_t) override { return Open(); }
+  bool end_array() override { return Close(); }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second) repeated = "'" + key + "'";
+    return repeated.empty();
   }
+  bool parse_error(size_t, const std::string&, const json::exception& error) override {
+    syntax_error = error.what();
+    return false;
+  }
+
+ private:
+  bool Open() {
+    keys_.emplace_back();
+    too_deep = keys_.size() > static_cast<size_t>(kMaxJsonDepth);
+    return !too_deep;
+  }
+  bool Close() {
+    keys_.pop_back();
+    return true;
+  }
+
+  std::vector<std::set<std::string>> keys_;  // of the objects (and lists) that are open
 };
 
 // "[json.exception.parse_error.101] parse error at line 1, ..." without the part for programmers.
@@ -52,14 +73,7 @@ Result<json> ParseJson(std::string_view text) {
                                             text.size(), kMaxJsonBytes));
   }
   Guard guard;
-  json document;
-  try {
-    document = json::parse(text, [&guard](int depth, json::parse_event_t event, json& parsed) {
-      return guard.Accept(depth, event, parsed);
-    });
-  } catch (const json::exception& error) {
-    return Fail(Code::kInvalid, "is no JSON: " + ParserText(error.what()));
-  }
+  const bool sound = json::sax_parse(text, &guard);
   if (guard.too_deep) {
     return Fail(Code::kInvalid, fmt::format("is nested more than {} deep", kMaxJsonDepth));
   }
@@ -67,6 +81,9 @@ Result<json> ParseJson(std::string_view text) {
     return Fail(Code::kInvalid,
                 "has the key " + Printable(guard.repeated, 100) + " twice in one object");
   }
+  if (!sound) return Fail(Code::kInvalid, "is no JSON: " + ParserText(guard.syntax_error));
+  json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded()) return Fail(Code::kInvalid, "is no JSON");
   return document;
 }
 
