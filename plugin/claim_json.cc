@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -34,7 +35,8 @@ struct ConfigEntry {
 
 Result<std::vector<ConfigEntry>> DecodeConfigs(const JsonField& list,
                                                std::string_view driver_name) {
-  std::vector<ConfigEntry> entries;
+  // The API server lists classes first; an operator's file might not.
+  std::vector<ConfigEntry> of_classes, of_claims;
   DRAPCI_TRY(const auto items, list.Items(kMaxConfigs));
   for (const JsonField& item : items) {
     DRAPCI_CHECK(item.IsObject());
@@ -56,12 +58,10 @@ Result<std::vector<ConfigEntry>> DecodeConfigs(const JsonField& list,
       DRAPCI_TRY(entry.requests.emplace_back(), request.Name(kMaxRequestName, true));
     }
     DRAPCI_TRY(entry.config, DecodeDeviceConfig(parameters));
-    entries.push_back(std::move(entry));
+    (entry.source == ConfigSource::kClass ? of_classes : of_claims).push_back(std::move(entry));
   }
-  // The API server lists classes first; an operator's file might not.
-  std::ranges::stable_partition(
-      entries, [](const ConfigEntry& entry) { return entry.source == ConfigSource::kClass; });
-  return entries;
+  std::ranges::move(of_claims, std::back_inserter(of_classes));
+  return of_classes;
 }
 
 Result<driver::DeviceRequest> DecodeResult(const JsonField& result,

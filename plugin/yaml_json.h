@@ -8,10 +8,10 @@
 
 namespace drapci::plugin {
 
-// The one document in `yaml` as JSON. Unquoted scalars become null, booleans, integers or numbers
-// as YAML 1.2's core schema has it, so that `name: "1"` stays a text. kInvalid names the line of a
-// syntax error, and refuses keys that repeat or are no text, several documents, nesting beyond 32,
-// and aliases that would unfold to more than 64 Ki values. Pure; fuzzed. Never throws.
+// The one document in `yaml` as JSON. Plain scalars become null, booleans, integers or numbers as
+// YAML 1.2's core schema has it; quoted ones stay text. kInvalid names the line; what is refused
+// beside syntax errors, driver/yaml_tree.h says: repeated keys, anchors and aliases, several
+// documents, too much of anything. Pure; fuzzed. Never throws.
 Result<std::string> YamlToJson(std::string_view yaml);
 
 }  // namespace drapci::plugin

