@@ -221,6 +221,7 @@ Result<std::string> FakeStateDir::Read(std::string_view name) const {
 Result<std::vector<std::string>> FakeStateDir::List() const {
   std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(files_.size());
   for (const auto& [name, content] : files_) names.push_back(name);
   return names;
 }

@@ -164,7 +164,7 @@ FunctionSpec ReadFunction(const PciAddress& address, const fs::path& dir) {
   ReadNumber(dir / "revision", function.revision, 16);
   ReadNumber(dir / "numa_node", function.numa_node);
   ReadNumber(dir / "irq", function.irq);
-  if (auto group = ParseInt<int>(LinkName(dir / "iommu_group"))) function.iommu_group = *group;
+  function.iommu_group = ParseInt<int>(LinkName(dir / "iommu_group"));
   std::string above = dir.parent_path().filename();
   function.parent = PciAddress::Parse(above);
   if (!function.parent && above.starts_with("pci")) {

@@ -129,7 +129,9 @@ void WriteTrap::Arm(int writes, int signal) {
 
 void WriteTrap::Accepted(int pid) {
   std::lock_guard lock(mutex_);
-  if (left_ > 0 && --left_ == 0 && pid > 0) kill(pid, signal_);
+  if (left_ == 0) return;
+  --left_;
+  if (left_ == 0 && pid > 0) kill(pid, signal_);
 }
 
 Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& all) {

@@ -3,6 +3,7 @@
 #define FUSE_USE_VERSION 312
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <fuse3/fuse.h>
 #include <sys/stat.h>
 
@@ -29,7 +30,10 @@ struct Handle {
 
 FuseSysfs& Self() { return *static_cast<FuseSysfs*>(fuse_get_context()->private_data); }
 Kernel& Model() { return Self().kernel(); }
-Handle& HandleOf(fuse_file_info* info) { return *reinterpret_cast<Handle*>(info->fh); }
+// libfuse keeps a file's handle as a number.
+Handle& HandleOf(fuse_file_info* info) {
+  return *reinterpret_cast<Handle*>(info->fh);  // NOLINT(performance-no-int-to-ptr)
+}
 std::string Path(const char* path) { return std::string("/sys") + (path[1] == '\0' ? "" : path); }
 
 // The name of a real interface that `path` in /sys/class/net stands for; empty for everything else.
@@ -100,7 +104,8 @@ int ReadDir(const char* name, void* buffer, fuse_fill_dir_t fill, off_t, fuse_fi
   fill(buffer, "..", nullptr, 0, kPlain);
   for (const std::string& entry : *names) {
     struct stat status{};
-    if (auto found = Model().Stat(path + "/" + entry, /*follow=*/false)) Fill(status, *found);
+    if (auto found = Model().Stat(fmt::format("{}/{}", path, entry), /*follow=*/false))
+      Fill(status, *found);
     fill(buffer, entry.c_str(), &status, 0, kPlain);
   }
   if (path != kNetClass || Self().real_net() < 0) return 0;

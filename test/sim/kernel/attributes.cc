@@ -66,7 +66,7 @@ void Kernel::Impl::MakeAttributes(Function& function) {
   const FunctionSpec& spec = function.spec;
   const std::string& dir = function.dir;
   const PciAddress address = spec.address;
-  auto text = [&](const char* name, std::string content) {
+  auto text = [&](const char* name, const std::string& content) {
     tree.MakeText(dir + "/" + name, content + "\n");
   };
   text("vendor", fmt::format("{:#06x}", spec.vendor));
@@ -87,7 +87,7 @@ void Kernel::Impl::MakeAttributes(Function& function) {
   MakeFlag(dir + "/broken_parity_status", false);
   MakeFlag(dir + "/d3cold_allowed", !function.physfn);
   for (const char* name : {"dma_mask_bits", "consistent_dma_mask_bits"}) {
-    tree.MakeFile(dir + "/" + name, 0444, [this, address] {
+    tree.MakeFile(fmt::format("{}/{}", dir, name), 0444, [this, address] {
       Function* self = Get(address);
       return std::string(self != nullptr && !self->driver.empty() ? "64\n" : "32\n");
     });
@@ -251,7 +251,7 @@ void Kernel::Impl::MakeAerAttributes(Function& function) {
     for (std::string_view name : Split(i == 0 ? kCorrectable : kUncorrectable, ' ')) {
       function.aer[i].emplace_back(name, 0);
     }
-    tree.MakeFile(function.dir + "/" + kFiles[i].first, 0444,
+    tree.MakeFile(fmt::format("{}/{}", function.dir, kFiles[i].first), 0444,
                   [this, address, i, total = kFiles[i].second] {
                     const Function& self = *Get(address);
                     std::string text;

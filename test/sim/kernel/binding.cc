@@ -13,7 +13,7 @@ void Kernel::Impl::MakeDriver(const DriverSpec& spec) {
   drivers[spec.name] = spec;
   const std::string dir = "/sys/bus/pci/drivers/" + spec.name;
   const std::string name = spec.name;
-  auto store = [&](const char* file, auto action) {
+  auto store = [&](const char* file, const auto& action) {
     tree.MakeFile(dir + "/" + file, 0200, {}, action);
   };
   store("bind", [this, name](std::string_view value, size_t) { return StoreBind(name, value); });

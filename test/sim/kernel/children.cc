@@ -66,9 +66,9 @@ void Kernel::Impl::MakeChild(const std::string& parent_dir, const ChildDevice& c
   if (above.starts_with("/sys/devices/pci")) tree.MakeLinkTo(dir + "/device", above);
   for (const auto& [path, file] : child.files) {
     if ((file.mode & 0222) != 0) {
-      Writable(dir + "/" + path, file.mode, file.content, {});
+      Writable(fmt::format("{}/{}", dir, path), file.mode, file.content, {});
     } else {
-      tree.MakeText(dir + "/" + path, file.content, file.mode);
+      tree.MakeText(fmt::format("{}/{}", dir, path), file.content, file.mode);
     }
   }
   if (!child.devname.empty()) {
@@ -104,7 +104,7 @@ void Kernel::Impl::MakeInterface(const std::string& function_dir, const NetInter
   const std::string dir = function_dir + "/net/" + net.name;
   int ifindex = next_ifindex++;
   Uevent event = NetEvent(dir, net, ifindex, "");
-  auto text = [&](const char* name, std::string content) {
+  auto text = [&](const char* name, const std::string& content) {
     tree.MakeText(dir + "/" + name, content + "\n");
   };
   text("address", net.mac.empty() ? "00:00:00:00:00:00" : net.mac);

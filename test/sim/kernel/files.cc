@@ -157,7 +157,7 @@ void Kernel::SetDirectory(std::string_view path) {
   impl_->tree.MakeDirectory(path);
 }
 
-void Kernel::SetNode(DeviceNode node) {
+void Kernel::SetNode(const DeviceNode& node) {
   std::lock_guard lock(impl_->mutex);
   impl_->nodes[node.path] = node;
 }

@@ -120,7 +120,7 @@ Kernel::Kernel() : Kernel(Options()) {}
 Kernel::Kernel(Options options) : impl_(std::make_unique<Impl>(*this, std::move(options))) {}
 Kernel::~Kernel() = default;
 
-Result<> Kernel::AddDriver(DriverSpec driver) {
+Result<> Kernel::AddDriver(const DriverSpec& driver) {
   Impl::Operation operation(*impl_);
   if (impl_->drivers.contains(driver.name)) {
     return Fail(Code::kConflict, "driver " + driver.name + " is there already");

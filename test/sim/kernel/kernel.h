@@ -81,7 +81,7 @@ class Kernel {
 
   // --- The machine -----------------------------------------------------------------------------
   // A vfio driver also makes /dev/vfio/vfio. kConflict when the name is taken.
-  Result<> AddDriver(DriverSpec driver);
+  Result<> AddDriver(const DriverSpec& driver);
   // Puts a function in: it appears, matches a driver and is bound, as at boot or on hot-plug.
   // kConflict when the address is taken, kInvalid when the parent is missing.
   Result<> AddFunction(FunctionSpec function);
@@ -105,7 +105,7 @@ class Kernel {
   void SetLink(std::string_view path, std::string target);
   void SetDirectory(std::string_view path);
   // Makes a node without a device behind it.
-  void SetNode(DeviceNode node);
+  void SetNode(const DeviceNode& node);
 
   // --- The file system: values or errno, as system calls see them --------------------------------
   template <class T>

@@ -15,6 +15,9 @@
 
 namespace drapci::sim {
 
+// Every member has an initializer, so that g++ accepts designated initializers that leave it out.
+// NOLINTBEGIN(readability-redundant-member-init)
+
 using hal::PciAddress;
 using Milliseconds = std::chrono::milliseconds;
 
@@ -117,5 +120,7 @@ struct DriverSpec {
   bool vfio = false;             // makes VFIO groups instead of the function's own children
   int probe_error = 0;           // errno that every probe fails with; 0: probes succeed
 };
+
+// NOLINTEND(readability-redundant-member-init)
 
 }  // namespace drapci::sim

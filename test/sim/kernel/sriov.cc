@@ -75,7 +75,7 @@ void Kernel::Impl::MakeSriovAttributes(Function& function) {
   const SriovSpec& sriov = *function.spec.sriov;
   const std::string& dir = function.dir;
   const PciAddress address = function.spec.address;
-  auto text = [&](const char* name, std::string content) {
+  auto text = [&](const char* name, const std::string& content) {
     tree.MakeText(dir + "/" + name, content + "\n");
   };
   text("sriov_totalvfs", fmt::format("{}", sriov.total));

@@ -58,7 +58,8 @@ Tree::Node* Tree::FindId(uint64_t id) const {
 std::string Tree::Path(const Node& node) {
   if (node.parent == nullptr) return "/";
   std::string path;
-  for (const Node* at = &node; at->parent != nullptr; at = at->parent) path = "/" + at->name + path;
+  for (const Node* at = &node; at->parent != nullptr; at = at->parent)
+    path.insert(0, "/").insert(1, at->name);
   return path;
 }
 
