@@ -98,14 +98,14 @@ hal::Description Fleet::Describe(const hal::Accelerator& accelerator,
   return unreadable;
 }
 
-void Fleet::Update(const std::string& name, const std::optional<Facts>& facts, bool held) {
+bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, bool held) {
   if (!facts) {
     const std::lock_guard lock(mutex_);
     const auto unit = units_.find(name);
     if (!held) {
       if (unit != units_.end()) Log(LogLevel::kNotice, "{} has been removed", name);
       units_.erase(name);
-      return;
+      return false;
     }
     if (unit == units_.end() || unit->second.facts) {
       Log(LogLevel::kWarning, "{} has been removed while a claim holds it", name);
@@ -113,14 +113,17 @@ void Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
     Unit& gone = units_[name];
     gone.facts.reset();
     gone.description.unusable = "it has been removed";
-    return;
+    return false;
   }
+  bool arrived = true;
   {
     const std::lock_guard lock(mutex_);
     const auto unit = units_.find(name);
+    if (unit != units_.end() && unit->second.facts) {
+      arrived = unit->second.facts->function.driver.empty() && !facts->function.driver.empty();
+    }
     if (unit != units_.end() && unit->second.facts && SameCard(*unit->second.facts, *facts)) {
       unit->second.facts = facts;
-      // Fall through to the refresh, outside the lock: it reads the hardware.
     } else {
       const hal::Family* family = hal::MatchFamily(facts->function);
       Unit fresh;
@@ -133,6 +136,7 @@ void Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
     }
   }
   Refresh(name);
+  return arrived;
 }
 
 void Fleet::Refresh(const std::string& name) {

@@ -46,7 +46,8 @@ class Fleet {
 
   // In the lane: `facts` are what the last scan found, nothing when the card is not there any more.
   // A card that went while `held` stays listed as gone.
-  void Update(const std::string& name, const std::optional<Facts>& facts, bool held);
+  // True when it is there now and was not before, or had no driver before.
+  bool Update(const std::string& name, const std::optional<Facts>& facts, bool held);
   // In the lane: reads the accelerator anew.
   void Refresh(const std::string& name);
   // In the lane: the accelerator, and how it is now as far as planning needs to know; kNotFound or

@@ -225,8 +225,9 @@ Result<> NodeManager::Look() {
         const std::lock_guard lock(mutex_);
         in_use = ledger_.InUse(name);
       }
-      fleet_.Update(name, facts, in_use);
-      if (facts && !stopping_) Settle(name);
+      const bool arrived = fleet_.Update(name, facts, in_use);
+      if (in_use) TellClaims(name, facts.has_value(), arrived);
+      if (facts && !stopping_) SettleStanding(name);
       ReadIfStale(name);
       ++generation_;
     });

@@ -39,6 +39,8 @@ class NodeManager : public Manager {
 
   // Scans the bus and brings the fleet up to date, each accelerator in its lane.
   Result<> Look();
+  // Waits until nothing is queued or running.
+  void Settle() { lanes_.Drain(); }
   // Reads one accelerator anew, in its lane.
   void Refresh(const std::string& accelerator);
 
@@ -80,7 +82,10 @@ class NodeManager : public Manager {
   // recovery.cc
   void RecoverClaim(const ClaimRecord& record);
   void SweepCdiDir();
-  void Settle(const std::string& accelerator);  // standing settings, in the lanes of both
+  // In the accelerator's lane: its claims learn that it is gone, or that it or its driver has
+  // arrived.
+  void TellClaims(const std::string& accelerator, bool present, bool arrived);
+  void SettleStanding(const std::string& accelerator);  // standing settings, in the lanes of both
 
   // verify.cc
   std::vector<Difference> VerifyClaim(const std::string& uid);
@@ -106,6 +111,7 @@ class NodeManager : public Manager {
   const hal::SettingTable settings_;
   const Executor executor_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> recovered_ = false;  // Recover() is through: from now on events lead
 
   mutable std::mutex mutex_;
   Ledger ledger_;

@@ -45,6 +45,7 @@ Result<> NodeManager::Recover() {
     SubmitForClaim(record.request.uid, {}, [this, record] { RecoverClaim(record); });
   }
   lanes_.Drain();
+  recovered_ = true;
   SweepCdiDir();
   return {};
 }
@@ -75,6 +76,33 @@ void NodeManager::RecoverClaim(const ClaimRecord& record) {
   }
 }
 
+void NodeManager::TellClaims(const std::string& accelerator, bool present, bool arrived) {
+  if (present && !arrived) return;
+  std::vector<std::string> late;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [uid, record] : records_) {
+      if (record.state != ClaimState::kPrepared || !Touched(record).contains(accelerator)) continue;
+      if (!present) {
+        record.trouble = fmt::format("{} has been removed: unprepare the claim", accelerator);
+      } else if (record.boot_id != boot_id_ && recovered_) {
+        late.push_back(uid);
+      } else if (!record.trouble.empty()) {
+        // It may be another card; and whoever used the old one has lost it anyway.
+        record.trouble = fmt::format(
+            "{} was removed and is back, not set up for this claim: unprepare it", accelerator);
+      }
+    }
+  }
+  // What an earlier boot had prepared could not be made again without its card or driver; now it
+  // can.
+  for (const std::string& uid : late) {
+    SubmitForClaim(uid, {}, [this, uid] {
+      if (const auto record = FindClaim(uid); record && !stopping_) RecoverClaim(*record);
+    });
+  }
+}
+
 void NodeManager::SweepCdiDir() {
   const auto names = cdi_dir_.List();
   if (!names) {
@@ -92,7 +120,7 @@ void NodeManager::SweepCdiDir() {
   }
 }
 
-void NodeManager::Settle(const std::string& accelerator) {
+void NodeManager::SettleStanding(const std::string& accelerator) {
   const std::string uid = StandingUid(accelerator);
   const auto known = FindClaim(uid);
   auto candidate = fleet_.Take(accelerator);

@@ -205,6 +205,7 @@ TEST(Unprepare, SucceedsAfterTheCardHasBeenPulledAndTheCardIsUsableWhenItIsBack)
     if (view.name == kNic && view.gone) listed = view.name;
   }
   EXPECT_EQ(listed, kNic);
+  EXPECT_THAT(world.manager->FindClaim("a")->trouble, HasSubstr("has been removed"));
   EXPECT_TRUE(world.Unprepare("a"));
   EXPECT_THAT(world.Verify(), IsEmpty());
   ASSERT_TRUE(world.machine.kernel.Plug(*hal::PciAddress::Parse("0000:02:00.0")));
@@ -242,6 +243,21 @@ TEST(Recovery, MakesClaimsAgainAfterTheMachineHasBooted) {
   EXPECT_THAT(world.Verify(), IsEmpty());
   EXPECT_EQ(world.Driver("0000:02:10.0"), "vfio-pci");
   EXPECT_EQ(world.manager->FindClaim("a")->boot_id, "boot-2");
+}
+
+TEST(Recovery, MakesAClaimAgainWhenItsCardComesLateAfterABoot) {
+  World world;
+  world.Boot("boot-1");
+  ASSERT_TRUE(world.Prepare("a", {kNvme}, Access::kVfio));
+  const auto card = *hal::PciAddress::Parse("0000:03:00.0");
+  ASSERT_TRUE(world.machine.kernel.Unplug(card));
+  world.Boot("boot-2");
+  EXPECT_FALSE(world.Verify().empty());
+  ASSERT_TRUE(world.machine.kernel.Plug(card));
+  ASSERT_TRUE(world.manager->Look());
+  world.manager->Settle();
+  EXPECT_THAT(world.Verify(), IsEmpty());
+  EXPECT_EQ(world.Driver("0000:03:00.0"), "vfio-pci");
 }
 
 TEST(Recovery, RemovesCdiFilesOfOursThatNoClaimHas) {
