@@ -52,11 +52,11 @@ Result<> UeventSocket::Send(const Uevent& event) const {
 }
 
 Result<> MakeNode(const DeviceNode& node) {
+  RemoveNode(node.path);  // one of the host's may be there
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(node.path).parent_path(), ignored);
   const char* path = node.path.c_str();
   mode_t type = node.type == 'b' ? S_IFBLK : S_IFCHR;
-  unlink(path);
   if (mknod(path, type | node.permissions, makedev(node.major, node.minor)) == 0) {
     chmod(path, node.permissions);  // mknod takes the umask away
     return {};
