@@ -43,8 +43,8 @@ struct Part {
   std::map<std::string, int64_t> consumes;  // counters; a part without stock left cannot be given
   std::map<std::string, AttributeValue> attributes;
   std::string unusable;  // not empty: why this part cannot be given now
-  std::string no_vfio =
-      {};  // not empty: why it cannot be given through VFIO, as far as is known yet
+  // Not empty: why it cannot be given through VFIO, as far as is known yet.
+  std::string no_vfio;
 };
 
 // What an accelerator is and offers at one moment.

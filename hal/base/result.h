@@ -61,6 +61,7 @@ inline std::unexpected<Error> Fail(Code code, std::string what) {
 
 }  // namespace drapci
 
+// NOLINTBEGIN(bugprone-macro-parentheses): `decl` is a declaration.
 #define DRAPCI_CONCAT_(a, b) a##b
 #define DRAPCI_CONCAT(a, b) DRAPCI_CONCAT_(a, b)
 #define DRAPCI_TRY_(tmp, decl, expr)                              \
@@ -78,3 +79,4 @@ inline std::unexpected<Error> Fail(Code code, std::string what) {
     if (auto drapci_check = (__VA_ARGS__); !drapci_check)                               \
       return std::unexpected(std::move(drapci_check).error());                          \
   } while (false)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -3,12 +3,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <climits>
+#include <cstdlib>
 #include <memory>
 
 #include "hal/base/unique_fd.h"
@@ -48,6 +48,8 @@ Result<std::vector<std::string>> ListWhere(std::string_view path, Wanted wanted)
   DRAPCI_TRY(const std::string checked, CheckedPath(path));
   std::unique_ptr<DIR, CloseDir> dir(::opendir(checked.c_str()));
   if (!dir) return FailHere(errno, "list", path);
+  const int fd = ::dirfd(dir.get());
+  if (fd < 0) return FailHere(errno, "list", path);
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
@@ -59,8 +61,7 @@ Result<std::vector<std::string>> ListWhere(std::string_view path, Wanted wanted)
     if (entry->d_type == DT_UNKNOWN) {
       struct stat info = {};
       is_directory =
-          ::fstatat(::dirfd(dir.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-          S_ISDIR(info.st_mode);
+          ::fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
     }
     if (wanted(is_directory)) names.emplace_back(name);
   }

@@ -2,6 +2,8 @@
 
 #include <linux/pci_regs.h>
 
+#include <algorithm>
+
 namespace drapci::hal {
 namespace {
 
@@ -13,8 +15,10 @@ constexpr int kMaxExtended = (kExtendedEnd - kStandardEnd) / 4;
 
 }  // namespace
 
-ConfigSpace::ConfigSpace(std::span<const std::byte> bytes)
-    : bytes_(bytes.begin(), bytes.begin() + std::min(bytes.size(), kExtendedEnd)) {}
+ConfigSpace::ConfigSpace(std::span<const std::byte> bytes) {
+  bytes = bytes.first(std::min(bytes.size(), kExtendedEnd));
+  bytes_.assign(bytes.begin(), bytes.end());
+}
 
 std::optional<uint32_t> ConfigSpace::Word(size_t offset, int size) const {
   const size_t count = static_cast<size_t>(size);

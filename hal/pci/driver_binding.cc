@@ -117,7 +117,7 @@ std::optional<std::string> AutoprobeOff(const Sysfs& sysfs, const PciAddress& ad
   const Result<std::string> link = LinkName(sysfs, address.SysfsPath() + "/physfn");
   const auto pf = link ? PciAddress::Parse(*link) : std::nullopt;
   if (!pf) return std::nullopt;
-  const std::string file = pf->SysfsPath() + "/sriov_drivers_autoprobe";
+  std::string file = pf->SysfsPath() + "/sriov_drivers_autoprobe";
   const Result<std::string> text = sysfs.Read(file);
   if (!text || Trim(*text) != "0") return std::nullopt;
   return file;

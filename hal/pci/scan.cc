@@ -30,7 +30,8 @@ struct Trap {
 };
 thread_local Trap* active_trap = nullptr;
 
-[[noreturn]] void OnError(char* format, ...) __attribute__((format(printf, 1, 2)));
+// The attribute and not [[noreturn]]: it is part of the callback's type.
+void OnError(char* format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void OnError(char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
