@@ -9,8 +9,8 @@
 
 namespace drapci {
 
-// The whole of `text` as a number in `base`, or nothing: no sign where the type has none, no blanks,
-// no trailing bytes, no overflow.
+// The whole of `text` as a number in `base`, or nothing: no sign where the type has none, no
+// blanks, no trailing bytes, no overflow.
 template <std::integral T>
 std::optional<T> ParseInt(std::string_view text, int base = 10) {
   T value{};

@@ -64,9 +64,9 @@ inline std::unexpected<Error> Fail(Code code, std::string what) {
 // NOLINTBEGIN(bugprone-macro-parentheses): `decl` is a declaration.
 #define DRAPCI_CONCAT_(a, b) a##b
 #define DRAPCI_CONCAT(a, b) DRAPCI_CONCAT_(a, b)
-#define DRAPCI_TRY_(tmp, decl, expr)                              \
-  auto tmp = (expr);                                              \
-  if (!tmp) return std::unexpected(std::move(tmp).error());       \
+#define DRAPCI_TRY_(tmp, decl, expr)                        \
+  auto tmp = (expr);                                        \
+  if (!tmp) return std::unexpected(std::move(tmp).error()); \
   decl = *std::move(tmp)
 
 // DRAPCI_TRY(int total, ReadInt(...)): the value, or return the error to the caller.
@@ -74,9 +74,9 @@ inline std::unexpected<Error> Fail(Code code, std::string what) {
   DRAPCI_TRY_(DRAPCI_CONCAT(drapci_try_, __COUNTER__), decl, (__VA_ARGS__))
 
 // DRAPCI_CHECK(Write(...)): go on, or return the error to the caller.
-#define DRAPCI_CHECK(...)                                                               \
-  do {                                                                                  \
-    if (auto drapci_check = (__VA_ARGS__); !drapci_check)                               \
-      return std::unexpected(std::move(drapci_check).error());                          \
+#define DRAPCI_CHECK(...)                                      \
+  do {                                                         \
+    if (auto drapci_check = (__VA_ARGS__); !drapci_check)      \
+      return std::unexpected(std::move(drapci_check).error()); \
   } while (false)
 // NOLINTEND(bugprone-macro-parentheses)
