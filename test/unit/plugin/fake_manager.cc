@@ -178,7 +178,8 @@ std::shared_ptr<const driver::Snapshot> FakeManager::CurrentSnapshot() const {
                    .profile = "vf",
                    .consumes = {{"vfs", 1}},
                    .attributes = {},
-                   .unusable = {}};
+                   .unusable = {},
+                   .no_vfio = {}};
     for (const auto& [uid, record] : records_) {
       for (const driver::PreparedDevice& held : record.answer.devices) {
         if (held.request.device == name) device.held_by = uid;
