@@ -46,6 +46,11 @@ holds_soon "a card that is pulled is no longer offered" device_is "$nic-vf0" ''
 inject plug "$pf_address"
 holds_soon "and is again when it is back" device_is "$nic-vf0" free
 
+# Process 1 takes no device unit from a simulated /sys, so this is as far as the rule can be followed.
+udev_says() { SYSTEMD_DEVICE_VERIFY_SYSFS=0 udevadm info --query=property "/sys/bus/pci/devices/$1"; }
+holds "a card that arrives asks for the service" prints 'SYSTEMD_WANTS=drapci.service' udev_says "$pf_address"
+holds "by way of systemd" prints 'CURRENT_TAGS=.*:systemd:' udev_says "$pf_address"
+
 pid=$(property MainPID)
 printf 'logLevel: debug\n' > /etc/drapci/config.yaml
 holds "it reloads" succeeds systemctl reload $unit
