@@ -47,7 +47,9 @@ class Manager {
   virtual std::vector<ClaimRecord> Claims() const = 0;  // by UID, standing ones too
   // The record of one claim; costs the same however many are held.
   virtual std::optional<ClaimRecord> FindClaim(std::string_view uid) const = 0;
-  virtual std::shared_ptr<const Snapshot> CurrentSnapshot() const = 0;  // never null
+  // Never null. What has changed since the last one is read anew first, except on cards that are
+  // busy. Blocks for a moment; not from a callback of this class.
+  virtual std::shared_ptr<const Snapshot> CurrentSnapshot() = 0;
   virtual void Verify(std::function<void(Result<std::vector<Difference>>)> done) = 0;
 };
 

@@ -32,10 +32,13 @@ struct Known {
   std::map<std::string, std::string> parts;
 };
 
-Known Remember(const Snapshot& snapshot) {
+Known Remember(const NodeManager& manager) {
   Known known;
-  for (const AcceleratorView& accelerator : snapshot.accelerators) {
-    known.accelerators.insert(accelerator.name);
+  for (std::string& name : manager.Accelerators()) known.accelerators.insert(std::move(name));
+  // Parts that have come since are of accelerators that are stale already.
+  const auto snapshot = manager.LastSnapshot();
+  if (snapshot == nullptr) return known;
+  for (const AcceleratorView& accelerator : snapshot->accelerators) {
     for (const Device& device : accelerator.devices) {
       const auto address = device.part.attributes.find("address");
       if (device.part.name.empty() || address == device.part.attributes.end()) continue;
@@ -140,12 +143,12 @@ void Node::Follow() {
     events.swap(events_);
     lock.unlock();
     Errand errand;
-    const Known known = Remember(*manager_->CurrentSnapshot());
+    const Known known = Remember(*manager_);
     for (const hal::DeviceEvent& event : events) Consider(host_.sysfs, known, event, errand);
     if (errand.look) {
       if (auto looked = manager_->Look(); !looked) Log(LogLevel::kError, "{}", looked.error().what);
     } else {
-      for (const std::string& name : errand.accelerators) manager_->Refresh(name);
+      for (const std::string& name : errand.accelerators) manager_->MarkStale(name);
     }
     lock.lock();
   }

@@ -65,7 +65,6 @@ void NodeManager::SubmitForClaim(const std::string& uid, const std::vector<Devic
   lanes_.Submit(std::move(lanes),
                 [this, uid, accelerators = std::move(accelerators), task = std::move(task)] {
                   task();
-                  for (const std::string& name : accelerators) ReadIfStale(name);
                   const std::lock_guard lock(mutex_);
                   const auto pending = pending_.find(uid);
                   if (--pending->second.tasks == 0) pending_.erase(pending);
@@ -122,11 +121,20 @@ void NodeManager::AddHeldDevices(AcceleratorView& view) const {
   }
 }
 
-std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() const {
+std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
+  std::vector<std::string> to_read;
   {
-    // Somebody who has just been told of a change sees it here.
+    const std::lock_guard lock(mutex_);
+    for (const std::string& name : stale_) {
+      if (reading_.insert(name).second) to_read.push_back(name);
+    }
+  }
+  for (const std::string& name : to_read) {
+    lanes_.Submit({AcceleratorLane(name)}, [this, name] { ReadAnew(name); });
+  }
+  {
     std::unique_lock lock(mutex_);
-    fresh_.wait_for(lock, kPatience, [this] { return stale_.empty(); });
+    fresh_.wait_for(lock, kPatience, [this] { return reading_.empty(); });
   }
   const uint64_t generation = generation_;
   {
@@ -182,31 +190,31 @@ void NodeManager::MarkStale(const ClaimRecord& record) {
   stale_.merge(Touched(record));
 }
 
-void NodeManager::ReadIfStale(const std::string& accelerator) {
+void NodeManager::ReadAnew(const std::string& accelerator) {
   bool in_use = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!stale_.contains(accelerator)) return;
+    stale_.erase(accelerator);  // what changes from here on makes it stale again
     in_use = ledger_.InUse(accelerator);
   }
   fleet_.Refresh(accelerator);
   if (!in_use) fleet_.Forget(accelerator);
   {
     const std::lock_guard lock(mutex_);
-    stale_.erase(accelerator);
+    reading_.erase(accelerator);
     ++generation_;
   }
   fresh_.notify_all();
 }
 
-void NodeManager::Refresh(const std::string& accelerator) {
-  lanes_.Submit({AcceleratorLane(accelerator)}, [this, accelerator] {
-    {
-      const std::lock_guard lock(mutex_);
-      stale_.insert(accelerator);
-    }
-    ReadIfStale(accelerator);
-  });
+void NodeManager::MarkStale(const std::string& accelerator) {
+  const std::lock_guard lock(mutex_);
+  stale_.insert(accelerator);
+}
+
+std::shared_ptr<const Snapshot> NodeManager::LastSnapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_;
 }
 
 Result<> NodeManager::Look() {
@@ -228,7 +236,6 @@ Result<> NodeManager::Look() {
       const bool arrived = fleet_.Update(name, facts, in_use);
       if (in_use) TellClaims(name, facts.has_value(), arrived);
       if (facts && !stopping_) SettleStanding(name);
-      ReadIfStale(name);
       ++generation_;
     });
   }

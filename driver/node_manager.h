@@ -41,15 +41,18 @@ class NodeManager : public Manager {
   Result<> Look();
   // Waits until nothing is queued or running.
   void Settle() { lanes_.Drain(); }
-  // Reads one accelerator anew, in its lane.
-  void Refresh(const std::string& accelerator);
+  // The accelerator may have changed: it is read anew when somebody asks for a snapshot.
+  void MarkStale(const std::string& accelerator);
+  std::vector<std::string> Accelerators() const { return fleet_.Names(); }
+  // The snapshot that was asked for last, as it was then; null before the first.
+  std::shared_ptr<const Snapshot> LastSnapshot() const;
 
   void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) override;
   void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) override;
   void Unprepare(std::string uid, std::function<void(Result<>)> done) override;
   std::vector<ClaimRecord> Claims() const override;
   std::optional<ClaimRecord> FindClaim(std::string_view uid) const override;
-  std::shared_ptr<const Snapshot> CurrentSnapshot() const override;
+  std::shared_ptr<const Snapshot> CurrentSnapshot() override;
   void Verify(std::function<void(Result<std::vector<Difference>>)> done) override;
 
  private:
@@ -97,10 +100,9 @@ class NodeManager : public Manager {
   // the journal says is held.
   void AddHeldDevices(AcceleratorView& view) const;
   static std::set<std::string> Touched(const ClaimRecord& record);
-  // The accelerators of the record have changed: they are read anew, in their lanes, as soon as the
-  // caller has the answer.
   void MarkStale(const ClaimRecord& record);
-  void ReadIfStale(const std::string& accelerator);
+  // In the accelerator's lane.
+  void ReadAnew(const std::string& accelerator);
   std::string CdiFile(std::string_view uid) const { return CdiFileName(config_.driver_name, uid); }
 
   hal::Host& host_;
@@ -121,11 +123,12 @@ class NodeManager : public Manager {
     std::set<std::string> accelerators;
   };
   std::map<std::string, Pending> pending_;  // uid -> what is queued for it
-  std::set<std::string> stale_;             // changed, and not read since
-  mutable std::condition_variable fresh_;
+  std::set<std::string> stale_;             // changed since they were read last
+  std::set<std::string> reading_;           // for these a read is queued or running
+  std::condition_variable fresh_;
   // Grows with every change of records or fleet; the snapshot is made when somebody asks for it.
   std::atomic<uint64_t> generation_ = 1;
-  mutable std::shared_ptr<const Snapshot> snapshot_;
+  std::shared_ptr<const Snapshot> snapshot_;
 
   Fleet fleet_;
   Lanes lanes_;  // last: its destructor waits for tasks that use all of the above

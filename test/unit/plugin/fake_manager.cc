@@ -152,7 +152,7 @@ std::optional<driver::ClaimRecord> FakeManager::FindClaim(std::string_view uid) 
   return found->second;
 }
 
-std::shared_ptr<const driver::Snapshot> FakeManager::CurrentSnapshot() const {
+std::shared_ptr<const driver::Snapshot> FakeManager::CurrentSnapshot() {
   const std::lock_guard lock(mutex_);
   driver::AcceleratorView view;
   view.name = kAccelerator;
