@@ -44,6 +44,7 @@ Result<std::map<std::string, Facts>> Fleet::Look() {
 std::vector<std::string> Fleet::Names() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(units_.size());
   for (const auto& [name, unit] : units_) names.push_back(name);
   return names;
 }

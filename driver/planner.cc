@@ -28,12 +28,13 @@ Result<std::vector<Choice>> ChooseParts(const ClaimRequest& request,
     Choice choice{.wish = &wish};
     for (const auto& [name, candidate] : candidates) {
       if (!BelongsTo(wish.device, name)) continue;
-      const auto part = std::ranges::find_if(candidate.now.parts, [&](const hal::Part& each) {
-        return DeviceName(name, each.name) == wish.device;
-      });
-      if (part == candidate.now.parts.end()) continue;
-      choice.candidate = &candidate;
-      choice.part = &*part;
+      const std::string_view rest = std::string_view(wish.device).substr(name.size());
+      const std::string_view part_name = rest.substr(rest.empty() ? 0 : 1);
+      for (const hal::Part& part : candidate.now.parts) {
+        if (part.name != part_name) continue;
+        choice.candidate = &candidate;
+        choice.part = &part;
+      }
     }
     if (choice.part == nullptr) {
       return Fail(Code::kNotFound,
