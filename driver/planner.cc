@@ -29,6 +29,7 @@ Result<std::vector<Choice>> ChooseParts(const ClaimRequest& request,
     for (const auto& [name, candidate] : candidates) {
       if (!BelongsTo(wish.device, name)) continue;
       const std::string_view rest = std::string_view(wish.device).substr(name.size());
+      if (rest == "-") continue;  // the whole has no name of its own
       const std::string_view part_name = rest.substr(rest.empty() ? 0 : 1);
       for (const hal::Part& part : candidate.now.parts) {
         if (part.name != part_name) continue;

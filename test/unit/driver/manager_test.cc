@@ -167,6 +167,7 @@ TEST(Prepare, RefusesBadInputInOneSentence) {
   EXPECT_EQ(world.Prepare("a", std::vector<std::string>(33, kVf0)).error().code, Code::kInvalid);
   EXPECT_EQ(world.Prepare("a", {kVf0, kVf0}).error().code, Code::kInvalid);
   EXPECT_EQ(world.Prepare("a", {"../../etc/passwd"}).error().code, Code::kNotFound);
+  EXPECT_EQ(world.Prepare("a", {"pci-0000-02-00-0-"}).error().code, Code::kNotFound);
   EXPECT_EQ(world.Prepare("a", {"pci-0000-02-00-0-vf99"}).error().code, Code::kNotFound);
   EXPECT_EQ(world.journal.size(), 0U);
 }
