@@ -69,7 +69,9 @@ std::optional<Options> ParseOptions(int argc, char** argv) {
 }
 
 Result<int> Run(Options& options) {
-  DRAPCI_TRY(Tracer tracer, Tracer::Attach(options.pid, options.dirs));
+  DRAPCI_TRY(Tracer tracer, Tracer::Attach(options.pid, [&](pid_t tid, const SyscallInfo& entry) {
+               return Classify(tid, entry, options.dirs);
+             }));
   pid_t command = 0;
   if (int error = posix_spawnp(&command, options.command[0], nullptr, nullptr,
                                options.command.data(), environ)) {

@@ -85,6 +85,28 @@ std::string Quoted(std::string text) {
   return "\"" + text + "\"";
 }
 
+// The name that a call has in ClassifySysfs; empty when it is none of them.
+std::string_view UseOf(uint64_t call) {
+  switch (call) {
+    case SYS_openat: return "open";
+    case SYS_read:
+    case SYS_pread64: return "read";
+    case SYS_write:
+    case SYS_pwrite64: return "write";
+    case SYS_readlinkat:
+    case SYS_readlink: return "readlink";
+    case SYS_getdents64: return "list";
+    case SYS_newfstatat:
+    case SYS_statx:
+    case SYS_faccessat:
+    case SYS_faccessat2:
+    case SYS_stat:
+    case SYS_lstat:
+    case SYS_access: return "stat";
+    default: return "";
+  }
+}
+
 }  // namespace
 
 std::string_view PointKindName(PointKind kind) {
@@ -148,6 +170,29 @@ std::optional<Point> Classify(pid_t tid, const SyscallInfo& info, const WatchedD
     if (point.call != "write" && point.call != "pwrite64") return std::nullopt;
     point.value = Quoted(ReadMemory(tid, args[1], std::min<size_t>(args[2], 64)));
   }
+  return point;
+}
+
+std::optional<Point> ClassifySysfs(pid_t tid, const SyscallInfo& info) {
+  const Arguments& args = info.entry.args;
+  const std::string_view use = UseOf(info.entry.nr);
+  if (use.empty()) return std::nullopt;
+  Point point;
+  point.call = use;
+  switch (info.entry.nr) {
+    case SYS_read:
+    case SYS_pread64:
+    case SYS_write:
+    case SYS_pwrite64:
+    case SYS_getdents64: point.path = FdPath(tid, args[0]); break;
+    case SYS_readlink:
+    case SYS_stat:
+    case SYS_lstat:
+    case SYS_access: point.path = PathAt(tid, static_cast<uint64_t>(AT_FDCWD), args[0]); break;
+    default: point.path = PathAt(tid, args[0], args[1]);
+  }
+  if (!IsBelow(point.path, "/sys")) return std::nullopt;
+  if (use == "write") point.value = ReadMemory(tid, args[1], std::min<size_t>(args[2], 64));
   return point;
 }
 

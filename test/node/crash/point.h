@@ -35,4 +35,8 @@ struct WatchedDirs {
 // memory and the descriptors of the stopped thread.
 std::optional<Point> Classify(pid_t tid, const SyscallInfo& entry, const WatchedDirs& dirs);
 
+// The same for the calls that use a file of sysfs in any way: "open", "read", "write", "readlink",
+// "list" or "stat" as the call; `value` is what is written.
+std::optional<Point> ClassifySysfs(pid_t tid, const SyscallInfo& entry);
+
 }  // namespace drapci::test

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "hal/base/parse.h"
 
@@ -25,10 +26,28 @@ bool IsStopSignal(int signal) {
 
 }  // namespace
 
-Result<Tracer> Tracer::Attach(pid_t pid, WatchedDirs dirs) {
-  Tracer tracer(pid, std::move(dirs));
+Result<Tracer> Tracer::Attach(pid_t pid, Classifier classify) {
+  Tracer tracer(pid, std::move(classify));
   DRAPCI_CHECK(tracer.AttachThreads());
   return tracer;
+}
+
+Tracer::Tracer(Tracer&& other) noexcept
+    : pid_(other.pid_),
+      classify_(std::move(other.classify_)),
+      threads_(std::exchange(other.threads_, {})),
+      killed_(other.killed_) {}
+
+Tracer::~Tracer() {
+  for (const auto& [tid, point] : threads_) {
+    // A thread can be let go only while it is stopped.
+    Ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+    int status = 0;
+    if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status)) continue;
+    const int signal = WSTOPSIG(status);
+    const bool is_signal = status >> 16 == 0 && signal != (SIGTRAP | 0x80);
+    Ptrace(PTRACE_DETACH, tid, 0, is_signal ? static_cast<uint64_t>(signal) : 0);
+  }
 }
 
 Result<> Tracer::AttachThreads() {
@@ -75,7 +94,7 @@ void Tracer::OnSyscall(pid_t tid, const Hooks& hooks) {
     return;
   std::optional<Point>& point = threads_[tid];
   if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-    point = Classify(tid, info, dirs_);
+    point = classify_(tid, info);
     if (point && hooks.before() == Verdict::kKill) Kill();
   } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && point) {
     point->result = info.exit.rval;

@@ -13,11 +13,18 @@
 namespace drapci::test {
 
 // One thread only: ptrace belongs to the thread that attached. When the tracer goes away, the
-// kernel lets the process run on.
+// process runs on unobserved.
 class Tracer {
  public:
+  Tracer(Tracer&& other) noexcept;
+  Tracer& operator=(Tracer&&) = delete;
+  ~Tracer();
+
+  // What the call that `tid` is entering does, if it is of interest.
+  using Classifier = std::function<std::optional<Point>(pid_t tid, const SyscallInfo& entry)>;
+
   // Attaches to all threads of `pid`, those still to come included.
-  static Result<Tracer> Attach(pid_t pid, WatchedDirs dirs);
+  static Result<Tracer> Attach(pid_t pid, Classifier classify);
 
   enum class Verdict { kGoOn, kKill };  // kKill: SIGKILL to the whole process, at once
   struct Hooks {
@@ -30,13 +37,13 @@ class Tracer {
   Result<int> RunUntilExit(pid_t command, const Hooks& hooks);
 
  private:
-  Tracer(pid_t pid, WatchedDirs dirs) : pid_(pid), dirs_(std::move(dirs)) {}
+  Tracer(pid_t pid, Classifier classify) : pid_(pid), classify_(std::move(classify)) {}
   Result<> AttachThreads();
   void OnSyscall(pid_t tid, const Hooks& hooks);
   void Kill();
 
   pid_t pid_;
-  WatchedDirs dirs_;
+  Classifier classify_;
   std::map<pid_t, std::optional<Point>> threads_;  // the point that the thread is in the middle of
   bool killed_ = false;
 };

@@ -73,9 +73,11 @@ Programs Programs::FromEnvironment() {
 }
 
 Scratch::Scratch(const std::string& parent) {
-  std::string name = parent + "/drapci-node-XXXXXX";
+  std::string name = "/run/drapci-node-XXXXXX";
   root = mkdtemp(name.data()) == nullptr ? "/nonexistent" : name;
-  state_dir = root + "/state";
+  std::string state = parent + "/drapci-state-XXXXXX";
+  state_parent = mkdtemp(state.data()) == nullptr ? "/nonexistent" : state;
+  state_dir = state_parent + "/state";
   cdi_dir = root + "/cdi";
   kubelet_root = root + "/kubelet";
   claim_dir = root + "/claims";
@@ -86,7 +88,9 @@ Scratch::Scratch(const std::string& parent) {
 
 Scratch::~Scratch() {
   std::error_code ignored;
-  if (getenv("DRAPCI_KEEP") == nullptr) fs::remove_all(root, ignored);
+  if (getenv("DRAPCI_KEEP") != nullptr) return;
+  fs::remove_all(root, ignored);
+  fs::remove_all(state_parent, ignored);
 }
 
 void Scratch::Clear() const {
@@ -201,6 +205,16 @@ std::string Node::LogTail() const {
   text << std::ifstream(scratch_.log).rdbuf();
   const std::string all = text.str();
   return all.size() > 2000 ? all.substr(all.size() - 2000) : all;
+}
+
+std::string ResidentMemory(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/smaps_rollup", pid));
+  double resident = 0, anonymous = 0;  // KiB
+  for (std::string word; file >> word;) {
+    if (word == "Rss:") file >> resident;
+    if (word == "Anonymous:") file >> anonymous;
+  }
+  return fmt::format("{:.1f} MB, of it {:.1f} MB anonymous", resident / 1024, anonymous / 1024);
 }
 
 }  // namespace drapci::test

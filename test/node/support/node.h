@@ -20,13 +20,15 @@ struct Programs {
 // A temporary directory with everything that one daemon writes; removed at the end.
 class Scratch {
  public:
-  explicit Scratch(
-      const std::string& parent = "/run");  // memory: a SIGKILL loses nothing either way
+  // Below `parent`, but the CDI directory and the sockets always below /run, as on a real machine:
+  // in memory, where a file is durable at no cost. In memory too by default: a SIGKILL loses
+  // nothing either way.
+  explicit Scratch(const std::string& parent = "/run");
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
-  std::string root, state_dir, cdi_dir, kubelet_root, claim_dir, socket, log;
+  std::string root, state_parent, state_dir, cdi_dir, kubelet_root, claim_dir, socket, log;
   // Empty directories again, as on a node that has just been installed.
   void Clear() const;
 };
@@ -78,5 +80,8 @@ class Node {
   std::optional<Process> daemon_;
   std::chrono::microseconds start_time_{};
 };
+
+// "9.8 MB, of it 3.1 MB anonymous", of a process, from /proc/PID/smaps_rollup.
+std::string ResidentMemory(pid_t pid);
 
 }  // namespace drapci::test
