@@ -15,7 +15,8 @@ struct Device {
   hal::Part part;
   std::string held_by;   // UID of the claim that holds it; empty: free
   std::string unusable;  // why it cannot be given now: its own reason or its accelerator's
-  std::string excluded;  // free, but what is held of its accelerator leaves no room for it: who, what
+  std::string
+      excluded;  // free, but what is held of its accelerator leaves no room for it: who, what
 };
 
 struct AcceleratorView {

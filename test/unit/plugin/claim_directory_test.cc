@@ -40,8 +40,7 @@ TEST_F(ClaimDirectoryTest, SaysWhichFilesItLookedFor) {
 
 TEST_F(ClaimDirectoryTest, NamesTheFileThatCannotBeRead) {
   dir_.Write("claims/default/a.yaml", "a: [");
-  EXPECT_THAT(Get("default", "a").error().what,
-              HasSubstr("/claims/default/a.yaml: line "));
+  EXPECT_THAT(Get("default", "a").error().what, HasSubstr("/claims/default/a.yaml: line "));
 }
 
 TEST_F(ClaimDirectoryTest, LeavesItsDirectoryForNobody) {
