@@ -20,6 +20,8 @@ struct DeviceRequest {
   std::string share_id;                    // one consumer's portion; empty: the whole device
   bool admin_access = false;               // looks on: holds nothing, changes nothing
   hal::Access access = hal::Access::kKernel;
+  std::map<std::string, int64_t> share;  // what of the device's capacities; with a share_id only
+  std::optional<hal::NetworkRequest> network;
   bool operator==(const DeviceRequest&) const = default;
 };
 
@@ -37,6 +39,8 @@ struct PreparedDevice {
   DeviceRequest request;
   std::string accelerator;
   std::string part;
+  std::string address;  // of the PCI function that it is; empty: none of its own
+  std::vector<hal::ContainerInterface> interfaces;  // that the container gets
   std::vector<std::string> cdi_ids;  // fully qualified: "dra.pci/claim=pci-0000-02-00-0-vf3-<uid>"
   bool operator==(const PreparedDevice&) const = default;
 };

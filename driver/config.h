@@ -23,6 +23,8 @@ struct AcceleratorRule {
   bool Matches(const hal::PciFunction& function) const;
 };
 
+inline constexpr const char* kDefaultHook = "/usr/libexec/drapci/drapci-hook";
+
 struct Config {
   std::string driver_name = "dra.pci";
   std::string node_name;  // empty: the host's name
@@ -36,6 +38,25 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   int step_timeout_seconds = 30;  // deadline of one step
   std::vector<AcceleratorRule> accelerators;
+
+  // How a network interface gets into its container.
+  enum class NetworkDevices {
+    kHook,  // by drapci-hook, started by the container runtime
+    kCdi,   // by the runtime itself (CDI 1.1 netDevices); it gives no addresses
+    kNone,  // not at all: interfaces stay in the host's namespace
+  };
+  NetworkDevices network_devices = NetworkDevices::kHook;
+  std::string hook = kDefaultHook;  // the program
+
+  struct Kubernetes {
+    std::string kubeconfig;     // empty: none, unless the daemon runs in a pod
+    std::string context;        // empty: the file's current one
+    bool watch_claims = false;  // keep a cache of all claims; binding conditions need it
+    bool claim_status = true;   // write status.devices
+    bool device_metadata = false;
+    int collect_after_seconds = 600;  // how long a claim must be seen gone; 0: never collected
+  };
+  Kubernetes kubernetes;
 
   hal::AcceleratorPolicy PolicyFor(const hal::PciFunction& function) const;
 };

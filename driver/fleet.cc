@@ -68,6 +68,7 @@ std::vector<AcceleratorView> Fleet::Views() const {
     view.name = name;
     view.description = unit.description;
     view.gone = !unit.facts.has_value();
+    if (unit.facts) view.policy = unit.facts->policy;
     if (unit.accelerator != nullptr) {
       view.family = unit.accelerator->family();
       view.function = unit.accelerator->function();

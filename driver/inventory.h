@@ -25,6 +25,9 @@ struct AcceleratorView {
   hal::Description description;
   bool gone = false;  // pulled while a claim holds it; listed until that claim is released
   std::map<std::string, int64_t> counters_used;
+  // The driver of the function when no claim has changed it.
+  std::string home_driver;
+  hal::AcceleratorPolicy policy;
   std::vector<Device> devices;
 };
 

@@ -50,6 +50,10 @@ class Manager {
   // Never null. What has changed since the last one is read anew first, except on cards that are
   // busy. Blocks for a moment; not from a callback of this class.
   virtual std::shared_ptr<const Snapshot> CurrentSnapshot() = 0;
+  // `changed` is called after every change of what the node has (cards, their policy or state; not
+  // for every claim that comes or goes). On any thread; must not block or call back. One listener;
+  // an empty one removes it.
+  virtual void Listen(std::function<void()> changed) = 0;
   virtual void Verify(std::function<void(Result<std::vector<Difference>>)> done) = 0;
 };
 

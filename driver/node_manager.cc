@@ -165,6 +165,16 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
   return fresh;
 }
 
+void NodeManager::Listen(std::function<void()> changed) {
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(changed);
+}
+
+void NodeManager::TellListener() const {
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_();
+}
+
 void NodeManager::Remember(const ClaimRecord& record) {
   const std::lock_guard lock(mutex_);
   records_.insert_or_assign(record.request.uid, record);
@@ -208,8 +218,11 @@ void NodeManager::ReadAnew(const std::string& accelerator) {
 }
 
 void NodeManager::MarkStale(const std::string& accelerator) {
-  const std::lock_guard lock(mutex_);
-  stale_.insert(accelerator);
+  {
+    const std::lock_guard lock(mutex_);
+    stale_.insert(accelerator);
+  }
+  TellListener();
 }
 
 std::shared_ptr<const Snapshot> NodeManager::LastSnapshot() const {
@@ -237,6 +250,7 @@ Result<> NodeManager::Look() {
       if (in_use) TellClaims(name, facts.has_value(), arrived);
       if (facts && !stopping_) SettleStanding(name);
       ++generation_;
+      TellListener();
     });
   }
   return {};

@@ -53,6 +53,7 @@ class NodeManager : public Manager {
   std::vector<ClaimRecord> Claims() const override;
   std::optional<ClaimRecord> FindClaim(std::string_view uid) const override;
   std::shared_ptr<const Snapshot> CurrentSnapshot() override;
+  void Listen(std::function<void()> changed) override;
   void Verify(std::function<void(Result<std::vector<Difference>>)> done) override;
 
  private:
@@ -99,6 +100,8 @@ class NodeManager : public Manager {
   // With mutex_ held: the devices of a card that was gone before it could describe itself, by what
   // the journal says is held.
   void AddHeldDevices(AcceleratorView& view) const;
+  // What the node has may have changed.
+  void TellListener() const;
   static std::set<std::string> Touched(const ClaimRecord& record);
   void MarkStale(const ClaimRecord& record);
   // In the accelerator's lane.
@@ -129,6 +132,8 @@ class NodeManager : public Manager {
   // Grows with every change of records or fleet; the snapshot is made when somebody asks for it.
   std::atomic<uint64_t> generation_ = 1;
   std::shared_ptr<const Snapshot> snapshot_;
+  mutable std::mutex listener_mutex_;
+  std::function<void()> listener_;
 
   Fleet fleet_;
   Lanes lanes_;  // last: its destructor waits for tasks that use all of the above

@@ -17,7 +17,8 @@ struct Step {
   std::string target;
   std::string before;  // the value found before anything was changed
   std::string want;
-  bool shared = false;  // put back only when no other claim lists it
+  bool shared = false;    // put back only when no other claim lists it
+  bool advisory = false;  // a refusal is logged and does not fail the claim
   bool operator==(const Step&) const = default;
 
   // "SETTING TARGET": what `ours` and the ledger's sharing are keyed by.

@@ -14,7 +14,7 @@ namespace drapci::plugin {
 class ClaimDirectory : public KubeApi {
  public:
   explicit ClaimDirectory(std::string root);
-  void GetClaim(std::string namespace_name, std::string name,
+  void GetClaim(std::string namespace_name, std::string name, std::string uid,
                 std::function<void(Result<std::string>)> done) override;
 
  private:

@@ -29,9 +29,9 @@ void ClaimPreparer::Prepare(ClaimReference claim,
                     claim.namespace_name, claim.name)));
     return;
   }
-  std::string namespace_name = claim.namespace_name, name = claim.name;
+  std::string namespace_name = claim.namespace_name, name = claim.name, uid = claim.uid;
   claims_->GetClaim(
-      std::move(namespace_name), std::move(name),
+      std::move(namespace_name), std::move(name), std::move(uid),
       [this, claim = std::move(claim), done = std::move(done)](Result<std::string> json) {
         if (!json) {
           done(Fail(std::move(json).error().Within(

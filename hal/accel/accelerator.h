@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "hal/accel/container_edits.h"
+#include "hal/accel/network.h"
 #include "hal/accel/setting.h"
 #include "hal/os/host.h"
 #include "hal/pci/function.h"
@@ -33,7 +34,22 @@ struct AcceleratorPolicy {
   Vfs vfs = Vfs::kOnDemand;
   int vf_count = 0;     // kOnDemand, kFixed: how many; 0 = as many as the function has
   bool enabled = true;  // false: shown, never touched
+  // Offers itself as one device that many claims share, instead of as a whole and parts.
+  bool shares = false;
+  int64_t bandwidth = 0;  // bit/s to share; 0: the speed of the link
+  // Prepared as soon as the scheduler has allocated it, before its user is placed on the node.
+  bool binding_conditions = false;
   bool operator==(const AcceleratorPolicy&) const = default;
+};
+
+// A divisible quantity of a part, and what one share of it may be.
+struct Capacity {
+  int64_t value = 0;  // "bandwidth" in bit/s, "memory" in bytes, "vfs" as a number
+  int64_t min = 1, step = 1;
+  std::optional<int64_t> max;  // of one share; empty: value
+  int64_t default_share = 1;   // of who does not say
+  bool enforced = true;        // false: counted, but no hardware holds anybody to it
+  bool operator==(const Capacity&) const = default;
 };
 
 // A piece of an accelerator that can be given away.
@@ -45,6 +61,11 @@ struct Part {
   std::string unusable;  // not empty: why this part cannot be given now
   // Not empty: why it cannot be given through VFIO, as far as is known yet.
   std::string no_vfio;
+  // Not empty: the part is not given as such, but in shares of these. `share_parts` are the parts
+  // that stand for one share each, in the order of choice; without any, all shares are of the part
+  // itself.
+  std::map<std::string, Capacity> capacities;
+  std::vector<std::string> share_parts;
 };
 
 // What an accelerator is and offers at one moment.
@@ -66,6 +87,8 @@ enum class Access {
 struct PartRequest {
   std::string part;
   Access access = Access::kKernel;
+  std::map<std::string, int64_t> share;  // of the capacities; empty: no share
+  std::optional<NetworkRequest> network;
 };
 
 // One wanted setting. `shared` settings are those of the accelerator, not of one part: they are put
@@ -75,6 +98,8 @@ struct Wanted {
   bool shared = false;
   // The value to go back to when the target does not exist yet at planning time.
   std::string initially;
+  // A refusal is told and does not stop the claim: nobody has been promised that it is enforced.
+  bool advisory = false;
 };
 
 class Accelerator {

@@ -1,7 +1,9 @@
 // What a container must be given to use a part; written into a CDI specification by driver/cdi.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +15,21 @@ struct ContainerMount {
   bool operator==(const ContainerMount&) const = default;
 };
 
+// A network interface that moves into the container.
+struct ContainerInterface {
+  std::string address;         // of its PCI function: "0000:02:10.6"
+  std::string host_name, mac;  // now
+  std::string name;            // in the container
+  std::optional<int64_t> mtu;
+  std::vector<std::string> addresses;  // "10.0.0.2/24"
+  bool operator==(const ContainerInterface&) const = default;
+};
+
 struct ContainerEdits {
   std::vector<std::string> device_nodes;  // absolute, the same inside and outside
   std::map<std::string, std::string> environment;
   std::vector<ContainerMount> mounts;
+  std::vector<ContainerInterface> interfaces;
   bool operator==(const ContainerEdits&) const = default;
 };
 

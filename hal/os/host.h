@@ -5,6 +5,7 @@
 #include "hal/os/dev_io.h"
 #include "hal/os/device_events.h"
 #include "hal/os/netlink.h"
+#include "hal/os/network_namespaces.h"
 #include "hal/os/sysfs.h"
 
 namespace drapci::hal {
@@ -13,6 +14,7 @@ struct Host {
   Sysfs& sysfs;
   DevIo& dev;
   Netlink& netlink;
+  NetworkNamespaces& namespaces;
   DeviceEvents& events;
   Clock& clock;
 };

@@ -35,7 +35,7 @@ Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
   std::unique_ptr<Server> server(new Server(config));
   DRAPCI_TRY(server->events_, hal::MakeUdevEvents());
   server->host_ = std::make_unique<hal::Host>(
-      hal::Host{server->sysfs_, server->dev_, server->netlink_, *server->events_, server->clock_});
+      hal::Host{server->sysfs_, server->dev_, server->netlink_, server->namespaces_, *server->events_, server->clock_});
   server->scanner_ = hal::MakeLibpciScanner(server->sysfs_);
   DRAPCI_TRY(server->node_, driver::Node::Open(*server->host_, *server->scanner_, server->config_));
   DRAPCI_CHECK(server->node_->Start());

@@ -36,6 +36,7 @@ class Server {
   hal::KernelSysfs sysfs_;
   hal::KernelDevIo dev_;
   hal::KernelNetlink netlink_;
+  hal::KernelNetworkNamespaces namespaces_;
   hal::SystemClock clock_;
   std::unique_ptr<hal::DeviceEvents> events_;
   std::unique_ptr<hal::Host> host_;

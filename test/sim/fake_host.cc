@@ -293,7 +293,12 @@ FakeHost::FakeHost(bool vfio_cdev)
       dev(kernel),
       events(kernel, clock),
       scanner(kernel),
-      host{.sysfs = sysfs, .dev = dev, .netlink = netlink, .events = events, .clock = clock} {}
+      host{.sysfs = sysfs,
+           .dev = dev,
+           .netlink = netlink,
+           .namespaces = namespaces,
+           .events = events,
+           .clock = clock} {}
 
 FunctionSpec SriovNic(std::string_view address, unsigned total_vfs) {
   FunctionSpec nic;

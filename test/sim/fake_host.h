@@ -68,6 +68,16 @@ class FakeNetlink : public hal::Netlink {
   std::vector<hal::NetlinkMessage> requests_;
 };
 
+// Nothing but the machine's own network namespace.
+class FakeNetworkNamespaces : public hal::NetworkNamespaces {
+ public:
+  Result<std::vector<UniqueFd>> List() override { return std::vector<UniqueFd>(); }
+  Result<UniqueFd> Own() override { return UniqueFd(); }
+  std::unique_ptr<hal::Netlink> Enter(const UniqueFd&) override {
+    return std::make_unique<FakeNetlink>();
+  }
+};
+
 // The kernel's events. WaitUntil never waits: it asks, runs what the kernel has deferred, asks
 // again; when nothing is left that could change the answer, the deadline "passes" (the clock moves
 // to it).
@@ -142,6 +152,7 @@ struct FakeHost {
   FakeSysfs sysfs;
   FakeDevIo dev;
   FakeNetlink netlink;
+  FakeNetworkNamespaces namespaces;
   FakeDeviceEvents events;
   FakePciScanner scanner;
   FakeStateDir state;

@@ -16,7 +16,7 @@ class ClaimDirectoryTest : public testing::Test {
  protected:
   Result<std::string> Get(const std::string& namespace_name, const std::string& name) {
     std::optional<Result<std::string>> answer;
-    claims_.GetClaim(namespace_name, name,
+    claims_.GetClaim(namespace_name, name, "",
                      [&](Result<std::string> claim) { answer = std::move(claim); });
     return *answer;
   }

@@ -26,6 +26,7 @@ class FakeManager : public driver::Manager {
   std::vector<driver::ClaimRecord> Claims() const override;
   std::optional<driver::ClaimRecord> FindClaim(std::string_view uid) const override;
   std::shared_ptr<const driver::Snapshot> CurrentSnapshot() override;
+  void Listen(std::function<void()>) override {}
   void Verify(std::function<void(Result<std::vector<driver::Difference>>)> done) override;
 
   // From now on, changes wait for Release(); WaitForHeld() returns when `count` of them do.

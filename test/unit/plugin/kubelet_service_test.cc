@@ -26,7 +26,7 @@ using testing::HasSubstr;
 // An API server in memory.
 class FakeKubeApi : public KubeApi {
  public:
-  void GetClaim(std::string namespace_name, std::string name,
+  void GetClaim(std::string namespace_name, std::string name, std::string,
                 std::function<void(Result<std::string>)> done) override {
     ++reads;
     const auto found = claims.find(namespace_name + "/" + name);

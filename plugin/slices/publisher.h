@@ -1,0 +1,47 @@
+// Keeps the node's ResourceSlices as its inventory says.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugin/kube/api.h"
+#include "plugin/kube/loop.h"
+#include "plugin/slices/model.h"
+#include "plugin/slices/reconcile.h"
+
+namespace drapci::plugin::slices {
+
+struct PublisherCounts {
+  uint64_t creates = 0, updates = 0, deletes = 0, reads = 0, failures = 0;
+};
+
+// On the loop's thread. Lists and watches the slices of this driver and node, compares, writes;
+// repairs what others change or delete; backs off when the server refuses or does not answer.
+// Slices stay when the daemon stops.
+class Publisher {
+ public:
+  // Pools for what the server can keep.
+  using Inventory = std::function<std::vector<Pool>(const Features&)>;
+
+  Publisher(kube::Loop& loop, kube::Api& api, Owner owner, Inventory inventory, uint64_t seed);
+  ~Publisher();
+
+  void Start();
+  // The inventory may have changed; many calls make one publication.
+  void Changed();
+
+  const PublisherCounts& counts() const;
+  // Empty: the server has everything as it is now. Else why not, for people.
+  std::string trouble() const;
+  // What the server is known to drop: "DRAPartitionableDevices is off: ...", for people and events.
+  std::vector<std::string> dropped() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace drapci::plugin::slices
