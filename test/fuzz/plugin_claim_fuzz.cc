@@ -1,10 +1,12 @@
-// What a namespace's user can write: claims as JSON, claims as YAML, opaque configuration.
+// What a namespace's user can write: claims as JSON, claims as YAML, opaque configuration,
+// quantities.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
 #include "plugin/claim_json.h"
 #include "plugin/device_config.h"
+#include "plugin/quantity.h"
 #include "plugin/text.h"
 #include "plugin/yaml_json.h"
 
@@ -32,6 +34,16 @@ void CheckClaim(std::string_view json) {
   }
 }
 
+// What has been read is written in a form that reads the same.
+void CheckQuantity(std::string_view text) {
+  const auto value = drapci::plugin::ParseQuantity(text);
+  if (!value) return;
+  for (const bool binary : {false, true}) {
+    const std::string again = drapci::plugin::FormatQuantity(*value, binary);
+    if (drapci::plugin::ParseQuantity(again) != value) std::abort();
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -42,6 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (const auto json = drapci::plugin::YamlToJson(text)) CheckClaim(*json);
   } else if (data[0] % 4 == 1) {
     if (drapci::plugin::DecodeDeviceConfig(text, "config") && text.empty()) std::abort();
+  } else if (data[0] % 4 == 2) {
+    CheckQuantity(text);
   } else {
     CheckClaim(text);
   }
