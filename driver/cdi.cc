@@ -36,7 +36,11 @@ bool IsVendor(std::string_view name) {
 
 // specs-go/version.go, MinimumRequiredVersion: a reader refuses a file that declares less, and an
 // old one a file that declares more. Nothing else that this writer emits needs more than 0.3.0.
-std::string_view MinimumVersion(const std::vector<CdiDevice>& devices) {
+std::string_view MinimumVersion(const std::vector<CdiDevice>& devices,
+                                const CdiInterfaces& interfaces) {
+  const bool moved = std::ranges::any_of(
+      devices, [](const CdiDevice& device) { return !device.edits.interfaces.empty(); });
+  if (moved && interfaces.how == NetworkDevices::kCdi) return "1.1.0";
   const bool digit_first =
       std::ranges::any_of(devices, [](const CdiDevice& d) { return IsDigit(d.name.front()); });
   return digit_first ? "0.5.0" : "0.3.0";
@@ -95,8 +99,51 @@ Result<Json> Mounts(const hal::ContainerEdits& edits) {
   return mounts;
 }
 
+Json HookCall(const std::string& hook, const hal::ContainerInterface& interface) {
+  Json args{"drapci-hook", "--function", interface.address, "--name", interface.name};
+  if (interface.mtu) {
+    args.push_back("--mtu");
+    args.push_back(std::to_string(*interface.mtu));
+  }
+  for (const std::string& address : interface.addresses) {
+    args.push_back("--address");
+    args.push_back(address);
+  }
+  return Json{{"hookName", "createRuntime"}, {"path", hook}, {"args", std::move(args)}};
+}
+
+Result<> AddInterfaces(const hal::ContainerEdits& edits, const CdiInterfaces& interfaces,
+                       Json& json) {
+  if (interfaces.how == NetworkDevices::kHook && !edits.interfaces.empty()) {
+    DRAPCI_CHECK(CheckPath(interfaces.hook));
+  }
+  for (const hal::ContainerInterface& each : edits.interfaces) {
+    const bool renamed = each.name != each.host_name;
+    if (!each.addresses.empty() && interfaces.how != NetworkDevices::kHook) {
+      return Fail(Code::kUnsupported,
+                  fmt::format("interface {}: an address can only be given by the hook; set "
+                              "networkDevices: hook in the configuration, and install drapci-hook",
+                              each.host_name));
+    }
+    switch (interfaces.how) {
+      case NetworkDevices::kHook: json["hooks"].push_back(HookCall(interfaces.hook, each)); break;
+      case NetworkDevices::kCdi:
+        json["netDevices"].push_back(
+            Json{{"hostInterfaceName", each.host_name}, {"name", each.name}});
+        break;
+      case NetworkDevices::kNone:
+        if (!renamed) break;
+        return Fail(Code::kUnsupported,
+                    fmt::format("interface {} cannot become {} in the container: this node leaves "
+                                "interfaces in the host (networkDevices, drapci-hook)",
+                                each.host_name, each.name));
+    }
+  }
+  return {};
+}
+
 // Readers refuse a file with an empty or unknown field as a whole.
-Result<Json> Edits(const CdiDevice& device) {
+Result<Json> Edits(const CdiDevice& device, const CdiInterfaces& interfaces) {
   Json edits = Json::object();
   DRAPCI_TRY(Json env, Environment(device.edits));
   if (!env.empty()) edits["env"] = std::move(env);
@@ -104,6 +151,7 @@ Result<Json> Edits(const CdiDevice& device) {
   if (!nodes.empty()) edits["deviceNodes"] = std::move(nodes);
   DRAPCI_TRY(Json mounts, Mounts(device.edits));
   if (!mounts.empty()) edits["mounts"] = std::move(mounts);
+  DRAPCI_CHECK(AddInterfaces(device.edits, interfaces, edits));
   if (edits.empty()) return Fail(Code::kInternal, "no edits: a CDI device must have some");
   return edits;
 }
@@ -134,7 +182,8 @@ bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name) {
   return IsValidUid(file_name);
 }
 
-Result<std::string> CdiSpec(std::string_view driver_name, const std::vector<CdiDevice>& devices) {
+Result<std::string> CdiSpec(std::string_view driver_name, const std::vector<CdiDevice>& devices,
+                            const CdiInterfaces& interfaces) {
   if (!IsVendor(driver_name)) {
     return Fail(Code::kInvalid,
                 fmt::format("driver name {} is no CDI vendor: it must begin with a letter and end "
@@ -155,11 +204,11 @@ Result<std::string> CdiSpec(std::string_view driver_name, const std::vector<CdiD
         return Fail(Code::kInvalid,
                     fmt::format("CDI device {} appears twice", Quoted(device.name)));
       }
-      Result<Json> edits = Edits(device);
+      Result<Json> edits = Edits(device, interfaces);
       if (!edits) return Fail(std::move(edits).error().Within("CDI device " + device.name));
       list.push_back(Json{{"name", device.name}, {"containerEdits", *std::move(edits)}});
     }
-    const Json spec{{"cdiVersion", MinimumVersion(devices)},
+    const Json spec{{"cdiVersion", MinimumVersion(devices, interfaces)},
                     {"kind", fmt::format("{}/claim", driver_name)},
                     {"devices", std::move(list)}};
     return spec.dump(2) + "\n";

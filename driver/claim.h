@@ -30,6 +30,7 @@ struct ClaimRequest {
   std::string uid;  // the key of everything; names may repeat
   std::string namespace_name;
   std::string name;
+  std::string alias;  // what its user calls it, when that is not its name
   std::vector<DeviceRequest> devices;
   bool operator==(const ClaimRequest&) const = default;
 };

@@ -23,6 +23,12 @@ struct AcceleratorRule {
   bool Matches(const hal::PciFunction& function) const;
 };
 
+// How a network interface gets into its container.
+enum class NetworkDevices {
+  kHook,  // by drapci-hook, started by the container runtime
+  kCdi,   // by the runtime itself (CDI 1.1 netDevices); it gives no addresses
+  kNone,  // not at all: interfaces stay in the host's namespace
+};
 inline constexpr const char* kDefaultHook = "/usr/libexec/drapci/drapci-hook";
 
 struct Config {
@@ -39,12 +45,6 @@ struct Config {
   int step_timeout_seconds = 30;  // deadline of one step
   std::vector<AcceleratorRule> accelerators;
 
-  // How a network interface gets into its container.
-  enum class NetworkDevices {
-    kHook,  // by drapci-hook, started by the container runtime
-    kCdi,   // by the runtime itself (CDI 1.1 netDevices); it gives no addresses
-    kNone,  // not at all: interfaces stay in the host's namespace
-  };
   NetworkDevices network_devices = NetworkDevices::kHook;
   std::string hook = kDefaultHook;  // the program
 

@@ -29,7 +29,8 @@ Result<Plan> Executor::FindBefore(const std::vector<WantedStep>& wanted,
               .target = each.target,
               .before = each.initially,
               .want = each.value,
-              .shared = each.shared};
+              .shared = each.shared,
+              .advisory = each.advisory};
     std::optional<Step> known;
     if (each.shared) known = recorded(accelerator, step.Key());
     if (known) {
@@ -66,7 +67,12 @@ Result<> Executor::Bring(const Step& step, const std::string& value) const {
 }
 
 Result<> Executor::Do(const Plan& plan) const {
-  for (const Step& step : plan) DRAPCI_CHECK(Bring(step, step.want));
+  for (const Step& step : plan) {
+    auto brought = Bring(step, step.want);
+    if (brought) continue;
+    if (!step.advisory) return brought;
+    Log(LogLevel::kWarning, "not enforced: {}", brought.error().what);
+  }
   return {};
 }
 
@@ -75,7 +81,7 @@ Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>
     if (keep(step)) continue;
     auto undone = Bring(step, step.before);
     if (undone || undone.error().code == Code::kGone) continue;
-    if (undone.error().code == Code::kConflict) {
+    if (undone.error().code == Code::kConflict || step.advisory) {
       Log(LogLevel::kWarning, "left as it is: {}", undone.error().what);
       continue;
     }
@@ -88,6 +94,7 @@ Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>
 std::vector<std::pair<Step, std::string>> Executor::Check(const Plan& plan) const {
   std::vector<std::pair<Step, std::string>> wrong;
   for (const Step& step : plan) {
+    if (step.advisory) continue;
     auto setting = FindSetting(settings_, step.setting);
     if (!setting) {
       wrong.emplace_back(step, setting.error().what);

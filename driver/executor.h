@@ -32,8 +32,9 @@ class Executor {
   Result<Plan> FindBefore(const std::vector<WantedStep>& wanted,
                           const RecordedStep& recorded) const;
 
-  // Makes every step, in order. Stops at the first that fails; what was made stays made. A value
-  // that is neither before, wanted nor in between was set by somebody else: kConflict.
+  // Makes every step, in order. Stops at the first that fails and is not advisory; what was made
+  // stays made. A value that is neither before, wanted nor in between was set by somebody else:
+  // kConflict.
   Result<> Do(const Plan& plan) const;
 
   // Puts every step back, in reverse order, except those that `keep` says others still need. A
@@ -41,7 +42,7 @@ class Executor {
   // to them. Stops at the first that cannot be put back.
   Result<> Undo(const Plan& plan, const std::function<bool(const Step&)>& keep) const;
 
-  // One sentence for each step that does not hold.
+  // One sentence for each step that does not hold; advisory ones need not.
   std::vector<std::pair<Step, std::string>> Check(const Plan& plan) const;
 
  private:

@@ -78,6 +78,7 @@ std::vector<AcceleratorView> Fleet::Views() const {
     const std::string& why =
         !unit.description.unusable.empty() ? unit.description.unusable : unit.description.foreign;
     for (const hal::Part& part : unit.description.parts) {
+      if (part.stands_for_share) continue;
       view.devices.push_back({.name = DeviceName(name, part.name),
                               .part = part,
                               .held_by = {},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace drapci::driver {
 struct Device {
   std::string name;  // "pci-0000-02-00-0", "pci-0000-02-00-0-vf3"
   hal::Part part;
-  std::string held_by;   // UID of the claim that holds it; empty: free
+  std::string held_by;  // UID of the claim that holds it; empty: free, or held in shares
+  std::set<std::string> shared_by;  // UIDs of the claims that hold shares of it
   std::string unusable;  // why it cannot be given now: its own reason or its accelerator's
   std::string
       excluded;  // free, but what is held of its accelerator leaves no room for it: who, what

@@ -2,7 +2,21 @@
 
 #include <fmt/format.h>
 
+#include "driver/inventory.h"
+
 namespace drapci::driver {
+namespace {
+
+// No device has a '/' in its name.
+bool IsShareKey(std::string_view key) { return key.contains('/'); }
+
+}  // namespace
+
+std::string Holding::Key() const {
+  if (share_id.empty()) return device;
+  std::string of_part = DeviceName(accelerator, part);
+  return of_part != device ? of_part : fmt::format("{}/{}", device, share_id);
+}
 
 std::string Ledger::HoldersOf(const AcceleratorUse& use) const {
   constexpr size_t kNamed = 3;
@@ -22,8 +36,17 @@ std::string Ledger::HoldersOf(const AcceleratorUse& use) const {
 Result<> Ledger::CheckWhole(const std::string& uid, const Holding& holding) const {
   const auto use = accelerators_.find(holding.accelerator);
   if (use == accelerators_.end()) return {};
+  if (!holding.share_id.empty()) {
+    const auto same = use->second.shares.find({holding.device, holding.share_id});
+    if (same != use->second.shares.end() && same->second != uid) {
+      return Fail(Code::kConflict,
+                  fmt::format("share {} of {} is held by claim {}: unprepare that one first",
+                              holding.share_id, holding.device, same->second));
+    }
+    if (IsShareKey(holding.Key())) return {};
+  }
   for (const auto& [device, holder] : use->second.devices) {
-    if (holder == uid) continue;
+    if (holder == uid || IsShareKey(device)) continue;
     const bool whole = device == holding.accelerator;
     if (!whole && !holding.part.empty()) return {};  // parts do not exclude each other
     return Fail(Code::kConflict,
@@ -39,11 +62,12 @@ Result<> Ledger::Check(const std::string& uid, const std::vector<Holding>& holdi
   std::map<std::pair<std::string, std::string>, int64_t> needed;
   std::set<std::string> asked;
   for (const Holding& holding : holdings) {
-    if (const std::string holder = Holder(holding.device); !holder.empty() && holder != uid) {
-      return Fail(Code::kConflict, fmt::format("{} is held by claim {}: unprepare that one first",
-                                               holding.device, holder));
+    const std::string key = holding.Key();
+    if (const std::string holder = Holder(key); !holder.empty() && holder != uid) {
+      return Fail(Code::kConflict,
+                  fmt::format("{} is held by claim {}: unprepare that one first", key, holder));
     }
-    if (!asked.insert(holding.device).second) {
+    if (!asked.insert(key).second) {
       return Fail(Code::kInvalid,
                   fmt::format("{} is asked for twice in one claim", holding.device));
     }
@@ -89,9 +113,11 @@ void Ledger::Restore(const std::string& uid, const std::vector<Holding>& holding
   Release(uid);
   for (const Holding& holding : holdings) {
     AcceleratorUse& use = accelerators_[holding.accelerator];
-    use.devices[holding.device] = uid;
+    const std::string key = holding.Key();
+    use.devices[key] = uid;
+    if (!holding.share_id.empty()) use.shares[{holding.device, holding.share_id}] = uid;
     for (const auto& [counter, amount] : holding.consumes) use.counters[counter] += amount;
-    device_holder_[holding.device] = uid;
+    device_holder_[key] = uid;
   }
   Plan shared_steps;
   for (const Step& step : plan) {
@@ -109,9 +135,11 @@ void Ledger::Release(const std::string& uid) {
   if (claim == claims_.end()) return;
   for (const Holding& holding : claim->second.holdings) {
     AcceleratorUse& use = accelerators_[holding.accelerator];
-    use.devices.erase(holding.device);
+    const std::string key = holding.Key();
+    use.devices.erase(key);
+    use.shares.erase({holding.device, holding.share_id});
     for (const auto& [counter, amount] : holding.consumes) use.counters[counter] -= amount;
-    device_holder_.erase(holding.device);
+    device_holder_.erase(key);
   }
   for (const Step& step : claim->second.shared_steps) {
     auto& shared = accelerators_[step.accelerator].shared;
@@ -131,6 +159,17 @@ bool Ledger::InUse(const std::string& accelerator) const {
 std::string Ledger::Holder(std::string_view device) const {
   const auto found = device_holder_.find(device);
   return found == device_holder_.end() ? std::string() : found->second;
+}
+
+std::set<std::string> Ledger::Sharers(const std::string& accelerator,
+                                      const std::string& device) const {
+  std::set<std::string> uids;
+  const auto use = accelerators_.find(accelerator);
+  if (use == accelerators_.end()) return uids;
+  for (const auto& [share, uid] : use->second.shares) {
+    if (share.first == device) uids.insert(uid);
+  }
+  return uids;
 }
 
 std::map<std::string, int64_t> Ledger::CountersUsed(const std::string& accelerator) const {

@@ -37,8 +37,10 @@ class Ledger {
 
   // Whether any claim holds a device or lists a shared setting of it.
   bool InUse(const std::string& accelerator) const;
-  // UID of the claim that holds the device; empty: free.
+  // UID of the claim that holds the device, or the part that stands for a share; empty: free.
   std::string Holder(std::string_view device) const;
+  // UIDs of the claims that hold shares of the device.
+  std::set<std::string> Sharers(const std::string& accelerator, const std::string& device) const;
   std::map<std::string, int64_t> CountersUsed(const std::string& accelerator) const;
 
   // The shared settings of this accelerator that claims have changed ("SETTING TARGET"). Settings
@@ -56,7 +58,8 @@ class Ledger {
     std::set<std::string> uids;
   };
   struct AcceleratorUse {
-    std::map<std::string, std::string, std::less<>> devices;  // device -> uid
+    std::map<std::string, std::string, std::less<>> devices;            // Holding::Key() -> uid
+    std::map<std::pair<std::string, std::string>, std::string> shares;  // device, share -> uid
     std::map<std::string, int64_t> counters;
     std::map<std::string, SharedUse> shared;  // by Step::Key()
   };
@@ -71,7 +74,7 @@ class Ledger {
   std::string HoldersOf(const AcceleratorUse& use) const;
 
   std::map<std::string, AcceleratorUse, std::less<>> accelerators_;
-  std::map<std::string, std::string, std::less<>> device_holder_;  // device -> uid
+  std::map<std::string, std::string, std::less<>> device_holder_;  // Holding::Key() -> uid
   std::map<std::string, ClaimUse> claims_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "hal/accel/pci_settings.h"
 #include "hal/base/log.h"
 
 namespace drapci::driver {
@@ -112,6 +113,9 @@ void NodeManager::AddHeldDevices(AcceleratorView& view) const {
   for (const auto& [uid, record] : records_) {
     for (const Holding& holding : record.holdings) {
       if (holding.accelerator != view.name) continue;
+      if (std::ranges::find(view.devices, holding.device, &Device::name) != view.devices.end()) {
+        continue;  // another share of it
+      }
       Device& device = view.devices.emplace_back();
       device.name = holding.device;
       device.part.name = holding.part;
@@ -119,6 +123,19 @@ void NodeManager::AddHeldDevices(AcceleratorView& view) const {
       device.unusable = view.description.unusable;
     }
   }
+}
+
+std::string NodeManager::HomeDriver(const AcceleratorView& view) const {
+  const std::string key =
+      fmt::format("{} {}", hal::kDriverSetting, view.function.address.ToString());
+  if (const auto step = ledger_.Recorded(view.name, key)) {
+    const auto before = hal::ParseBinding(step->before);
+    return before ? before->driver : std::string();
+  }
+  const auto now = view.description.attributes.find("driver");
+  if (now == view.description.attributes.end()) return {};
+  const auto* driver = std::get_if<std::string>(&now->second);
+  return driver == nullptr ? std::string() : *driver;
 }
 
 std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
@@ -150,7 +167,12 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
     if (view.gone && view.devices.empty()) AddHeldDevices(view);
     const std::map<std::string, std::map<std::string, int64_t>> stock{
         {view.name, view.description.counters}};
+    view.home_driver = HomeDriver(view);
     for (Device& device : view.devices) {
+      if (!device.part.capacities.empty()) {
+        device.shared_by = ledger_.Sharers(view.name, device.name);
+        continue;
+      }
       device.held_by = ledger_.Holder(device.name);
       const auto room = ledger_.Check(device.held_by,
                                       {{.accelerator = view.name,

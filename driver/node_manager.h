@@ -75,7 +75,7 @@ class NodeManager : public Manager {
   Result<> CarryOut(ClaimRecord& record);
   Result<PreparedClaim> Reassure(ClaimRecord record);
   Result<DryRun> DryPrepareNow(const ClaimRequest& request);
-  Result<std::string> MakeCdiSpec(const std::vector<PreparedDevice>& devices);
+  Result<std::string> MakeCdiSpec(std::vector<PreparedDevice>& devices);
   Result<std::string> MakeDryCdiSpec(const Prospect& prospect);
 
   // In the lanes of the claim (release.cc).
@@ -100,6 +100,8 @@ class NodeManager : public Manager {
   // With mutex_ held: the devices of a card that was gone before it could describe itself, by what
   // the journal says is held.
   void AddHeldDevices(AcceleratorView& view) const;
+  // With mutex_ held: the driver that the function has when no claim holds it.
+  std::string HomeDriver(const AcceleratorView& view) const;
   // What the node has may have changed.
   void TellListener() const;
   static std::set<std::string> Touched(const ClaimRecord& record);

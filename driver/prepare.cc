@@ -37,7 +37,12 @@ Result<NodeManager::Prospect> NodeManager::Outlook(const ClaimRequest& request) 
     DRAPCI_TRY(Candidate candidate, fleet_.Take(name));
     prospect.candidates.emplace(name, std::move(candidate));
   }
-  DRAPCI_TRY(const std::vector<Choice> choices, ChooseParts(request, prospect.candidates));
+  DRAPCI_TRY(const std::vector<Choice> choices,
+             ChooseParts(request, prospect.candidates, [&](const std::string& device) {
+               const std::lock_guard lock(mutex_);
+               const std::string holder = ledger_.Holder(device);
+               return !holder.empty() && holder != request.uid;
+             }));
   prospect.stock = Stock(prospect.candidates);
   {
     // Before the reasons that lie in the hardware: who holds it is often what explains them.
@@ -115,6 +120,10 @@ Result<> NodeManager::CarryOut(ClaimRecord& record) {
   DRAPCI_CHECK(executor_.Do(record.plan));
   if (!record.standing) {
     DRAPCI_TRY(record.cdi_spec, MakeCdiSpec(record.answer.devices));
+    if (record.prepared_at == 0) {
+      const auto now = host_.clock.Wall().time_since_epoch();
+      record.prepared_at = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+    }
     DRAPCI_CHECK(cdi_dir_.Replace(CdiFile(record.request.uid), record.cdi_spec));
   }
   record.state = ClaimState::kPrepared;
@@ -142,18 +151,22 @@ Result<PreparedClaim> NodeManager::Reassure(ClaimRecord record) {
   return std::move(record.answer);
 }
 
-Result<std::string> NodeManager::MakeCdiSpec(const std::vector<PreparedDevice>& devices) {
+Result<std::string> NodeManager::MakeCdiSpec(std::vector<PreparedDevice>& devices) {
   std::vector<CdiDevice> entries;
-  for (const PreparedDevice& device : devices) {
+  for (PreparedDevice& device : devices) {
     DRAPCI_TRY(const hal::Accelerator* accelerator, fleet_.Find(device.accelerator));
     const auto deadline = host_.clock.Now() + std::chrono::seconds(config_.step_timeout_seconds);
-    auto edits =
-        accelerator->Edits({.part = device.part, .access = device.request.access}, deadline);
-    if (!edits) return Fail(std::move(edits).error().Within(device.request.device));
+    const DeviceRequest& wish = device.request;
+    auto edits = accelerator->Edits(PartRequestOf(wish, device.part, wish.share), deadline);
+    if (!edits) return Fail(std::move(edits).error().Within(wish.device));
+    // Who only looks on takes nothing away from the host.
+    if (wish.admin_access) edits->interfaces.clear();
+    device.address = edits->address;
+    if (config_.network_devices != NetworkDevices::kNone) device.interfaces = edits->interfaces;
     const std::string& id = device.cdi_ids.front();
     entries.push_back({.name = id.substr(id.find('=') + 1), .edits = *std::move(edits)});
   }
-  return CdiSpec(config_.driver_name, entries);
+  return CdiSpec(config_.driver_name, entries, {config_.network_devices, config_.hook});
 }
 
 Result<Manager::DryRun> NodeManager::DryPrepareNow(const ClaimRequest& request) {

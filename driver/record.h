@@ -27,6 +27,10 @@ struct Holding {
   std::string share_id;  // not empty: one share of `device`
   std::map<std::string, int64_t> consumes;  // of the accelerator's counters
   bool operator==(const Holding&) const = default;
+
+  // What nobody else can hold: the device; of a share, the part that stands for it, or, where none
+  // does, the share itself.
+  std::string Key() const;
 };
 
 struct ClaimRecord {

@@ -66,6 +66,7 @@ struct Part {
   // itself.
   std::map<std::string, Capacity> capacities;
   std::vector<std::string> share_parts;
+  bool stands_for_share = false;  // one of those: nobody can ask for it by its own name
 };
 
 // What an accelerator is and offers at one moment.

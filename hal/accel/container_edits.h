@@ -26,6 +26,7 @@ struct ContainerInterface {
 };
 
 struct ContainerEdits {
+  std::string address;                    // of the PCI function
   std::vector<std::string> device_nodes;  // absolute, the same inside and outside
   std::map<std::string, std::string> environment;
   std::vector<ContainerMount> mounts;

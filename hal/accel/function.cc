@@ -1,5 +1,7 @@
 #include "hal/accel/function.h"
 
+#include <fmt/format.h>
+
 #include "hal/accel/pci_accelerator.h"
 
 namespace drapci::hal {
@@ -23,8 +25,16 @@ class FunctionAccelerator : public PciAccelerator {
   Result<std::vector<Wanted>> Plan(const Description& now,
                                    const PartRequest& request) const override {
     DRAPCI_TRY(const Part* part, FindPart(now, name(), request.part));
-    DRAPCI_TRY(Wanted wanted, WishDriver(*part, function().address.ToString(), request.access, ""));
-    return std::vector<Wanted>{std::move(wanted)};
+    const std::string target = function().address.ToString();
+    if (request.network && request.network->vf != VfSettings()) {
+      return Fail(
+          Code::kUnsupported,
+          fmt::format("{} has no virtual functions: MAC, VLAN and rates are theirs", target));
+    }
+    std::vector<Wanted> plan;
+    DRAPCI_TRY(plan.emplace_back(), WishDriver(*part, target, request.access, ""));
+    if (auto interface = WishInterface(target, request)) plan.push_back(*std::move(interface));
+    return plan;
   }
 
   Result<std::vector<Wanted>> Standing(const Description&) const override {

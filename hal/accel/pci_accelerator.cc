@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "hal/accel/match.h"
+#include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
+#include "hal/base/parse.h"
 #include "hal/os/path.h"
 #include "hal/pci/device_nodes.h"
 #include "hal/pci/vfio.h"
@@ -147,6 +149,7 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
                                              address.ToString(), now.driver));
   }
   ContainerEdits edits;
+  edits.address = address.ToString();
   edits.environment.emplace("DRAPCI_DEVICE_" + suffix, address.ToString());
   if (request.access == Access::kVfio) {
     DRAPCI_TRY(edits.device_nodes, VfioNodes(host_, address, deadline));
@@ -157,12 +160,56 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
     return edits;
   }
   DRAPCI_TRY(edits.device_nodes, KernelNodes(host_, address, deadline));
-  DRAPCI_TRY(const std::vector<std::string> interfaces, NetworkInterfaces(host_.sysfs, address));
-  if (!interfaces.empty()) {
-    edits.environment.emplace("DRAPCI_NETDEV_" + suffix,
-                              fmt::format("{}", fmt::join(interfaces, ",")));
+  DRAPCI_TRY(edits.interfaces, InterfacesOf(address, request));
+  std::vector<std::string> names;
+  for (const ContainerInterface& each : edits.interfaces) names.push_back(each.name);
+  if (request.network && request.network->stay) edits.interfaces.clear();
+  if (!names.empty()) {
+    edits.environment.emplace("DRAPCI_NETDEV_" + suffix, fmt::format("{}", fmt::join(names, ",")));
   }
   return edits;
+}
+
+Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(
+    const PciAddress& address, const PartRequest& request) const {
+  DRAPCI_TRY(const std::vector<std::string> names, NetworkInterfaces(host_.sysfs, address));
+  std::vector<ContainerInterface> interfaces;
+  for (const std::string& name : names) {
+    const auto mac = host_.sysfs.Read(fmt::format("{}/net/{}/address", address.SysfsPath(), name));
+    interfaces.push_back({.address = address.ToString(),
+                          .host_name = name,
+                          .mac = mac ? std::string(Trim(*mac)) : std::string(),
+                          .name = name,
+                          .mtu = {},
+                          .addresses = {}});
+  }
+  if (!request.network) return interfaces;
+  const NetworkRequest& network = *request.network;
+  if (interfaces.empty()) {
+    if (network.interface.empty() && network.addresses.empty() && !network.mtu) return interfaces;
+    return Fail(Code::kUnsupported, fmt::format("{} has no network interface that could be named "
+                                                "or addressed",
+                                                address.ToString()));
+  }
+  // A function with several ports keeps their names but for the first.
+  ContainerInterface& first = interfaces.front();
+  if (!network.interface.empty() && !network.stay) first.name = network.interface;
+  first.mtu = network.mtu;
+  first.addresses = network.addresses;
+  return interfaces;
+}
+
+std::optional<Wanted> PciAccelerator::WishInterface(std::string target,
+                                                    const PartRequest& request) const {
+  const bool network_card = function_.class_code >> 16 == kNetworkClass;
+  if (!network_card || request.access != Access::kKernel) return std::nullopt;
+  InterfaceState wish;
+  if (request.network) wish.mtu = request.network->mtu;
+  return Wanted{.setting = std::string(kInterfaceSetting),
+                .target = std::move(target),
+                .value = wish.mtu ? wish.ToString() : std::string(kAnyInterface),
+                .shared = false,
+                .initially = std::string(kNoInterface)};
 }
 
 Result<const Part*> FindPart(const Description& now, std::string_view accelerator,

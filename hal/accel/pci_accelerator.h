@@ -12,6 +12,7 @@
 namespace drapci::hal {
 
 inline constexpr std::string_view kWholeProfile = "function";
+inline constexpr uint32_t kNetworkClass = 0x02;  // the base class
 
 // Immutable; any thread.
 class PciAccelerator : public Accelerator {
@@ -41,10 +42,18 @@ class PciAccelerator : public Accelerator {
   Result<ContainerEdits> EditsOf(const PciAddress& address, const PartRequest& request,
                                  MonotonicTime deadline) const;
 
+  // What follows its interface into a container and back; nothing for what is no network card, or
+  // goes to user space.
+  std::optional<Wanted> WishInterface(std::string target, const PartRequest& request) const;
+
   Host& host() const { return host_; }
   const AcceleratorPolicy& policy() const { return policy_; }
 
  private:
+  // The interfaces of a function, as the container shall have them.
+  Result<std::vector<ContainerInterface>> InterfacesOf(const PciAddress& address,
+                                                       const PartRequest& request) const;
+
   Host& host_;
   const std::string name_, family_;
   const PciFunction function_;

@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "hal/accel/function.h"
+#include "hal/accel/net_settings.h"
 #include "hal/accel/pci_accelerator.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/base/parse.h"
+#include "hal/pci/device_nodes.h"
 
 namespace drapci::hal {
 namespace {
@@ -13,6 +18,9 @@ namespace {
 constexpr std::string_view kCounter = "vfs";
 constexpr std::string_view kVfProfile = "vf";
 constexpr const char* kVfsNow = "vfs_now";
+constexpr std::string_view kShareProfile = "share";
+constexpr std::string_view kBandwidth = "bandwidth";
+constexpr int64_t kMegabit = 1'000'000;  // the unit of VF rates (IFLA_VF_RATE)
 
 class SriovAccelerator : public PciAccelerator {
  public:
@@ -43,6 +51,13 @@ class SriovAccelerator : public PciAccelerator {
                        const Part& whole, const std::string& vf_device) const;
   std::string VfDevice() const;
   Wanted WishVfs(int count) const;
+  // The function as one device to share, of which each share is a VF.
+  Part SharedPart(int offer, Detail detail) const;
+  // What the shares of the link's speed come to, in bit/s; 0: unknown, or no network card.
+  int64_t Bandwidth() const;
+  // What the PF's driver shall hold the VF to; nothing when nothing is asked for.
+  Result<std::vector<Wanted>> WishVfSettings(const std::string& target,
+                                             const PartRequest& request) const;
 
   const std::string key_;
 };
@@ -91,13 +106,91 @@ Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours
   }
   const std::string vf_device = detail == Detail::kFull ? VfDevice() : std::string();
   description.parts.reserve(static_cast<size_t>(offer) + 1);
-  description.parts.push_back(whole);
+  description.parts.push_back(policy().shares ? SharedPart(offer, detail) : whole);
+  if (const auto shared = description.parts.front().capacities.find(std::string(kBandwidth));
+      shared != description.parts.front().capacities.end()) {
+    description.counters.emplace(kBandwidth, shared->second.value);
+  }
   for (int index = 0; index < offer; ++index) {
     Part part = VfPart(index, count, whole, driver);
+    part.stands_for_share = policy().shares;
     if (detail == Detail::kFull) AddVfAttributes(part, index, there, whole, vf_device);
     description.parts.push_back(std::move(part));
   }
   return description;
+}
+
+Part SriovAccelerator::SharedPart(int offer, Detail detail) const {
+  Part part;
+  part.profile = kShareProfile;
+  if (detail == Detail::kFull) part.attributes = WholePart(kCounter, offer, detail).attributes;
+  part.capacities.emplace(
+      kCounter, Capacity{.value = offer, .min = 1, .step = 1, .max = 1, .default_share = 1});
+  for (int index = 0; index < offer; ++index) part.share_parts.push_back(VfName(index));
+  const int64_t bandwidth = Bandwidth();
+  if (bandwidth >= kMegabit) {
+    const int64_t fair = bandwidth / std::max(offer, 1) / kMegabit * kMegabit;
+    part.capacities.emplace(kBandwidth, Capacity{.value = bandwidth,
+                                                 .min = kMegabit,
+                                                 .step = kMegabit,
+                                                 .max = {},
+                                                 .default_share = std::max(fair, kMegabit)});
+  }
+  return part;
+}
+
+int64_t SriovAccelerator::Bandwidth() const {
+  if (function().class_code >> 16 != kNetworkClass) return 0;
+  if (policy().bandwidth != 0) return policy().bandwidth / kMegabit * kMegabit;
+  const auto names = NetworkInterfaces(host().sysfs, pf());
+  if (!names || names->empty()) return 0;
+  // Mbit/s; EINVAL while the link is down, -1 when it is unknown
+  // (Documentation/ABI/testing/sysfs-class-net).
+  const auto text =
+      host().sysfs.Read(fmt::format("{}/net/{}/speed", pf().SysfsPath(), names->front()));
+  const auto speed = text ? ParseInt<int64_t>(Trim(*text)) : std::nullopt;
+  return speed && *speed > 0 ? *speed * kMegabit : 0;
+}
+
+Result<std::vector<Wanted>> SriovAccelerator::WishVfSettings(const std::string& target,
+                                                             const PartRequest& request) const {
+  VfSettings settings;
+  bool advisory = false;
+  if (request.network) {
+    settings = request.network->vf;
+    advisory = request.network->advisory_rate;
+  }
+  if (const auto share = request.share.find(std::string(kBandwidth));
+      share != request.share.end()) {
+    settings.max_rate = share->second / kMegabit;
+  }
+  std::vector<Wanted> wanted;
+  if (settings == VfSettings()) return wanted;
+  if (function().class_code >> 16 != kNetworkClass) {
+    return Fail(Code::kUnsupported, fmt::format("{} is no network card", pf().ToString()));
+  }
+  wanted.push_back({.setting = std::string(kUpSetting),
+                    .target = pf().ToString(),
+                    .value = "up",
+                    .shared = true,
+                    .initially = {}});
+  const auto add = [&](const VfSettings& part, bool may_be_refused) {
+    if (part == VfSettings()) return;
+    wanted.push_back({.setting = std::string(kVfSetting),
+                      .target = target,
+                      .value = part.ToString(),
+                      .shared = false,
+                      .initially = part.Defaults().ToString(),
+                      .advisory = may_be_refused});
+  };
+  if (advisory) {
+    VfSettings rates;
+    rates.min_rate = std::exchange(settings.min_rate, std::nullopt);
+    rates.max_rate = std::exchange(settings.max_rate, std::nullopt);
+    add(rates, true);
+  }
+  add(settings, false);
+  return wanted;
 }
 
 Part SriovAccelerator::VfPart(int index, int count, const Part& whole,
@@ -158,15 +251,30 @@ Result<std::vector<Wanted>> SriovAccelerator::Plan(const Description& now,
                               "driver: it cannot be given through VFIO",
                               pf().ToString()));
     }
+    if (request.network && request.network->vf != VfSettings()) {
+      return Fail(Code::kInvalid,
+                  fmt::format("{} is a physical function: MAC, VLAN and rates can be set for its "
+                              "virtual functions only",
+                              pf().ToString()));
+    }
     DRAPCI_TRY(plan.emplace_back(), WishDriver(*part, pf().ToString(), request.access, ""));
+    if (auto interface = WishInterface(pf().ToString(), request)) {
+      plan.push_back(*std::move(interface));
+    }
     return plan;
   }
-  DRAPCI_TRY(Wanted driver, WishDriver(*part, fmt::format("{}/{}", pf().ToString(), part->name),
-                                       request.access, "none"));
+  const std::string target = fmt::format("{}/{}", pf().ToString(), part->name);
+  DRAPCI_TRY(Wanted driver, WishDriver(*part, target, request.access, "none"));
   if (policy().vfs != Vfs::kExisting) {
     plan.push_back(WishVfs(static_cast<int>(now.counters.at(std::string(kCounter)))));
   }
+  DRAPCI_TRY(std::vector<Wanted> settings, WishVfSettings(target, request));
+  std::ranges::move(settings, std::back_inserter(plan));
   plan.push_back(std::move(driver));
+  // A VF made for the claim loses its driver, and the interface with it, when the claim goes.
+  if (policy().vfs != Vfs::kOnDemand || (request.network && request.network->mtu)) {
+    if (auto interface = WishInterface(target, request)) plan.push_back(*std::move(interface));
+  }
   return plan;
 }
 

@@ -22,7 +22,7 @@ CdiDevice Device(std::string name = "pci-0000-02-00-0-vf3-uid") {
 }
 
 std::string Refusal(const CdiDevice& device, Code code = Code::kInvalid) {
-  const Result<std::string> spec = CdiSpec(kDriver, {device});
+  const Result<std::string> spec = CdiSpec(kDriver, {device}, {});
   if (spec) return "accepted";
   EXPECT_EQ(spec.error().code, code);
   return spec.error().what;
@@ -49,7 +49,7 @@ TEST(Cdi, WritesTheWholeSpecificationAsPodmanReadsIt) {
   device.edits.device_nodes = {"/dev/vfio/vfio", "/dev/vfio/17"};
   device.edits.environment["A"] = "x=y z";
   device.edits.mounts = {{"/run/host", "/run/inside", {"ro", "bind"}}, {"/a", "/b", {}}};
-  const Result<std::string> spec = CdiSpec(kDriver, {device});
+  const Result<std::string> spec = CdiSpec(kDriver, {device}, {});
   ASSERT_TRUE(spec) << spec.error().what;
   EXPECT_EQ(*spec, R"({
   "cdiVersion": "0.3.0",
@@ -92,7 +92,7 @@ TEST(Cdi, WritesTheWholeSpecificationAsPodmanReadsIt) {
 }
 
 TEST(Cdi, LeavesOutEmptyFields) {
-  const Result<std::string> spec = CdiSpec(kDriver, {Device()});
+  const Result<std::string> spec = CdiSpec(kDriver, {Device()}, {});
   ASSERT_TRUE(spec);
   const json edits = json::parse(*spec)["devices"][0]["containerEdits"];
   EXPECT_EQ(edits.size(), 1u);
@@ -101,7 +101,7 @@ TEST(Cdi, LeavesOutEmptyFields) {
 
 TEST(Cdi, DeclaresTheLowestVersionThatHoldsTheContent) {
   const auto version = [](const std::vector<CdiDevice>& devices) {
-    const Result<std::string> spec = CdiSpec(kDriver, devices);
+    const Result<std::string> spec = CdiSpec(kDriver, devices, {});
     return spec ? json::parse(*spec)["cdiVersion"].get<std::string>() : spec.error().what;
   };
   EXPECT_EQ(version({Device()}), "0.3.0");
@@ -109,7 +109,7 @@ TEST(Cdi, DeclaresTheLowestVersionThatHoldsTheContent) {
 }
 
 TEST(Cdi, HoldsEveryDeviceInItsOrder) {
-  const Result<std::string> spec = CdiSpec(kDriver, {Device("b"), Device("a")});
+  const Result<std::string> spec = CdiSpec(kDriver, {Device("b"), Device("a")}, {});
   ASSERT_TRUE(spec);
   const json devices = json::parse(*spec)["devices"];
   ASSERT_EQ(devices.size(), 2u);
@@ -119,7 +119,7 @@ TEST(Cdi, HoldsEveryDeviceInItsOrder) {
 
 TEST(Cdi, RefusesADeviceWithoutEdits) {
   EXPECT_THAT(Refusal({.name = "a", .edits = {}}, Code::kInternal), HasSubstr("no edits"));
-  const Result<std::string> empty = CdiSpec(kDriver, {});
+  const Result<std::string> empty = CdiSpec(kDriver, {}, {});
   ASSERT_FALSE(empty);
   EXPECT_EQ(empty.error().code, Code::kInternal);
 }
@@ -130,9 +130,9 @@ TEST(Cdi, RefusesNamesThatReadersRefuse) {
   }
   for (const char* name : {"a", "a.b:c_d-e", "A0"}) EXPECT_EQ(Refusal(Device(name)), "accepted");
   for (const char* vendor : {"", "0dra.pci", "dra.pci.", "dra/pci", "dra pci"}) {
-    EXPECT_FALSE(CdiSpec(vendor, {Device()})) << vendor;
+    EXPECT_FALSE(CdiSpec(vendor, {Device()}, {})) << vendor;
   }
-  EXPECT_FALSE(CdiSpec(kDriver, {Device("a"), Device("a")}));
+  EXPECT_FALSE(CdiSpec(kDriver, {Device("a"), Device("a")}, {}));
 }
 
 TEST(Cdi, RefusesEnvironmentThatWouldChangeTheFilesMeaning) {
