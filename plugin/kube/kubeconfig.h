@@ -25,14 +25,19 @@ struct Credentials {
 };
 
 // The current context of a kubeconfig, or `context` when it is not empty. Relative files are
-// relative to `directory`. kInvalid names what is missing or wrong; exec and auth-provider plugins
-// are kUnsupported. Never throws; fuzzed. Unknown fields are ignored, as kubectl does.
+// relative to `directory`. kInvalid names what is missing or wrong; credential plugins (exec,
+// auth-provider) and impersonation are kUnsupported. tokenFile wins over token, and certificate
+// data over a certificate's file, as with kubectl; unknown fields are ignored. No error repeats a
+// secret. Pure; fuzzed. Never throws.
 Result<Credentials> ParseKubeconfig(std::string_view yaml, const std::string& directory,
                                     std::string_view context);
+
+// The same from a file, named in every error. The files that it names are not looked at: they may
+// come later, and change.
 Result<Credentials> ReadKubeconfig(const std::string& file, std::string_view context);
 
 // KUBERNETES_SERVICE_HOST and _PORT with the files below `directory`
-// (/var/run/secrets/kubernetes.io/serviceaccount).
+// (/var/run/secrets/kubernetes.io/serviceaccount). kNotFound outside a pod.
 Result<Credentials> InClusterCredentials(const std::string& host, const std::string& port,
                                          const std::string& directory);
 
