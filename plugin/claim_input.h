@@ -1,6 +1,7 @@
 // What the command line sends as a claim.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,15 @@ std::string UidForName(std::string_view name);
 Result<driver::ClaimRequest> ClaimFromJson(std::string_view json, std::string_view driver_name);
 
 // A claim from a name and devices, all with the one configuration in `config_json` (may be empty).
-// Whoever can write to the control socket may ask for what a DeviceClass may.
+// With `share`, capacities and quantities ("bandwidth": "200M"), it is a share of each device: its
+// ShareIdFor() makes a repetition one. Whoever can write to the control socket may ask for what a
+// DeviceClass may.
 Result<driver::ClaimRequest> ClaimFromDevices(const std::string& name,
                                               const std::vector<std::string>& devices,
-                                              std::string_view config_json);
+                                              std::string_view config_json,
+                                              const std::map<std::string, std::string>& share = {});
+
+// A UUID (RFC 9562, version 8) made of the claim's name and the device alone.
+std::string ShareIdFor(std::string_view name, std::string_view device);
 
 }  // namespace drapci::plugin

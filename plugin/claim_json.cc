@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "plugin/device_config.h"
@@ -16,6 +18,7 @@ namespace {
 
 // The API server's own limits (staging/src/k8s.io/api/resource/v1/types.go).
 constexpr size_t kMaxConfigs = 64, kMaxRequests = 64, kMaxCapacities = 64;
+constexpr size_t kMaxNodeTerms = 64, kMaxNodeNames = 1024;  // ours
 constexpr size_t kMaxName = 253, kMaxRequestName = 2 * 63 + 1, kMaxDeviceName = 63, kMaxPool = 512;
 
 // One entry of the allocation's configuration that is ours.
@@ -64,8 +67,49 @@ Result<std::vector<ConfigEntry>> DecodeConfigs(const JsonField& list,
   return of_classes;
 }
 
+// "[domain/]id" (staging/src/k8s.io/api/resource/v1/types.go, QualifiedName).
+bool IsQualifiedName(std::string_view name) {
+  constexpr size_t kMaxDomain = 63, kMaxId = 32;
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (const size_t slash = name.find('/'); slash != std::string_view::npos) {
+    const std::string_view domain = name.substr(0, slash);
+    name.remove_prefix(slash + 1);
+    if (domain.empty() || domain.size() > kMaxDomain || !std::ranges::all_of(domain, [&](char c) {
+          return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '.';
+        })) {
+      return false;
+    }
+  }
+  return !name.empty() && name.size() <= kMaxId && !is_digit(name[0]) &&
+         std::ranges::all_of(name, [&](char c) { return is_letter(c) || is_digit(c); });
+}
+
+Result<std::map<std::string, int64_t>> DecodeShare(const JsonField& field,
+                                                   std::string_view driver_name) {
+  std::map<std::string, int64_t> share;
+  DRAPCI_TRY(const auto capacities, field.Members(kMaxCapacities));
+  const std::string own_domain = fmt::format("{}/", driver_name);
+  for (const auto& [key, quantity] : capacities) {
+    if (!IsQualifiedName(key)) {
+      return Fail(quantity.Wrong("is no name of a capacity, such as bandwidth"));
+    }
+    DRAPCI_TRY(const int64_t amount, quantity.Quantity());
+    if (amount < 0)
+      return Fail(quantity.Wrong(fmt::format("is {}; nothing is less than 0", amount)));
+    const std::string name = key.starts_with(own_domain) ? key.substr(own_domain.size()) : key;
+    if (!share.emplace(name, amount).second) {
+      return Fail(field.Wrong(fmt::format("has {} twice, with {} and without", name, own_domain)));
+    }
+  }
+  return share;
+}
+
 Result<driver::DeviceRequest> DecodeResult(const JsonField& result,
-                                           const std::vector<ConfigEntry>& configs) {
+                                           const std::vector<ConfigEntry>& configs,
+                                           std::string_view driver_name) {
   driver::DeviceRequest device;
   DRAPCI_TRY(const std::string request, result["request"].Name(kMaxRequestName, true));
   device.request_names = {request.substr(0, request.find('/'))};
@@ -78,15 +122,15 @@ Result<driver::DeviceRequest> DecodeResult(const JsonField& result,
       return Fail(share.Wrong("must be letters, digits and '-'"));
     }
   }
-  DRAPCI_TRY(const auto capacities, result["consumedCapacity"].Members(kMaxCapacities));
-  for (const auto& [name, quantity] : capacities) DRAPCI_CHECK(quantity.IsQuantity());
+  DRAPCI_TRY(auto share, DecodeShare(result["consumedCapacity"], driver_name));
+  if (!device.share_id.empty() && !device.admin_access) device.share = std::move(share);
 
   DeviceConfig config;
   for (const ConfigEntry& entry : configs) {
     if (!entry.AppliesTo(request)) continue;
     DRAPCI_CHECK(ApplyDeviceConfig(entry.config, entry.source, entry.where, config));
   }
-  device.access = config.access.value_or(hal::Access::kKernel);
+  ConfigureRequest(config, device);
   return device;
 }
 
@@ -105,11 +149,59 @@ Result<> Add(driver::DeviceRequest device, const JsonField& result,
     return Fail(result.Wrong(fmt::format(
         "device {} is allocated twice, with the kernel driver and with vfio", device.device)));
   }
+  if (same->share != device.share || same->network != device.network) {
+    return Fail(result.Wrong(
+        fmt::format("device {} is allocated twice, with different {}", device.device,
+                    same->share != device.share ? "shares" : "configuration of its network")));
+  }
   if (std::ranges::find(same->request_names, device.request_names[0]) ==
       same->request_names.end()) {
     same->request_names.push_back(device.request_names[0]);
   }
   return {};
+}
+
+// The names of nodes in one requirement of the form {key: metadata.name, operator: In}; empty for
+// any other.
+Result<std::vector<std::string>> NodeNames(const JsonField& requirement) {
+  std::vector<std::string> names;
+  DRAPCI_CHECK(requirement.IsObject());
+  DRAPCI_TRY(const std::string key, requirement["key"].Text());
+  DRAPCI_TRY(const std::string op, requirement["operator"].Text());
+  if (key != "metadata.name" || op != "In") return names;
+  DRAPCI_TRY(const auto values, requirement["values"].Items(kMaxNodeNames));
+  for (const JsonField& value : values) {
+    DRAPCI_TRY(names.emplace_back(), value.Text());
+  }
+  return names;
+}
+
+// The node that one term asks for by name, when that is not `node_name`.
+Result<std::optional<std::string>> OtherNode(const JsonField& term, std::string_view node_name) {
+  DRAPCI_CHECK(term.IsObject());
+  DRAPCI_TRY(const auto requirements, term["matchFields"].Items(kMaxNodeTerms));
+  for (const JsonField& requirement : requirements) {
+    DRAPCI_TRY(const auto names, NodeNames(requirement));
+    if (!names.empty() && std::ranges::find(names, node_name) == names.end()) return names.front();
+  }
+  return std::nullopt;
+}
+
+// kConflict when each of the selector's terms, of which one has to fit, names other nodes. Labels
+// are not known here.
+Result<> CheckNode(const JsonField& selector, std::string_view node_name) {
+  DRAPCI_CHECK(selector.IsObject());
+  DRAPCI_TRY(const auto terms, selector["nodeSelectorTerms"].Items(kMaxNodeTerms));
+  std::optional<std::string> other;
+  for (const JsonField& term : terms) {
+    DRAPCI_TRY(other, OtherNode(term, node_name));
+    if (!other) return {};
+  }
+  if (!other || node_name.empty()) return {};
+  Error error = selector.Wrong(fmt::format("the claim is allocated for node {}; this is node {}",
+                                           Printable(*other, 100), node_name));
+  error.code = Code::kConflict;
+  return Fail(std::move(error));
 }
 
 Result<> DecodeIdentity(const JsonField& claim, driver::ClaimRequest& request) {
@@ -136,7 +228,8 @@ Result<> DecodeIdentity(const JsonField& claim, driver::ClaimRequest& request) {
   return {};
 }
 
-Result<driver::ClaimRequest> DecodeDocument(const JsonField& claim, std::string_view driver_name) {
+Result<driver::ClaimRequest> DecodeDocument(const JsonField& claim, std::string_view driver_name,
+                                            std::string_view node_name) {
   driver::ClaimRequest request;
   DRAPCI_CHECK(DecodeIdentity(claim, request));
   DRAPCI_CHECK(claim["status"].IsObject());
@@ -145,6 +238,7 @@ Result<driver::ClaimRequest> DecodeDocument(const JsonField& claim, std::string_
   if (!allocation.present()) {
     return Fail(allocation.Wrong("is missing: no devices have been allocated to the claim yet"));
   }
+  DRAPCI_CHECK(CheckNode(allocation["nodeSelector"], node_name));
   const JsonField devices = allocation["devices"];
   DRAPCI_CHECK(devices.IsObject());
   DRAPCI_TRY(const auto configs, DecodeConfigs(devices["config"], driver_name));
@@ -154,21 +248,25 @@ Result<driver::ClaimRequest> DecodeDocument(const JsonField& claim, std::string_
     DRAPCI_CHECK(result.IsObject());
     DRAPCI_TRY(const std::string driver, result["driver"].Text());
     if (driver != driver_name) continue;
-    DRAPCI_TRY(auto device, DecodeResult(result, configs));
+    DRAPCI_TRY(auto device, DecodeResult(result, configs, driver_name));
     DRAPCI_CHECK(Add(std::move(device), result, request.devices));
   }
   if (request.devices.empty()) {
     return Fail(list.Wrong(fmt::format("has no device of the driver {}", driver_name)));
+  }
+  if (auto apart = CheckInterfaces(request.devices); !apart) {
+    return Fail(devices["config"].Wrong(apart.error().what));
   }
   return request;
 }
 
 }  // namespace
 
-Result<driver::ClaimRequest> DecodeClaim(std::string_view json, std::string_view driver_name) {
+Result<driver::ClaimRequest> DecodeClaim(std::string_view json, std::string_view driver_name,
+                                         std::string_view node_name) {
   const auto document = ParseJson(json);
   if (!document) return Fail(Error(document.error()).Within("claim"));
-  auto request = DecodeDocument(JsonField(*document, ""), driver_name);
+  auto request = DecodeDocument(JsonField(*document, ""), driver_name, node_name);
   if (!request) return Fail(std::move(request).error().Within("claim"));
   return request;
 }

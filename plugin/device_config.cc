@@ -2,23 +2,52 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "plugin/text.h"
 
 namespace drapci::plugin {
 namespace {
 
-Result<DeviceConfig> DecodeAccess(const JsonField& parameters) {
+Result<> DecodeAccess(const JsonField& parameters, DeviceConfig& config) {
   DRAPCI_CHECK(parameters.HasOnly({"apiVersion", "kind", "driver"}));
   const JsonField field = parameters["driver"];
   DRAPCI_TRY(const std::string driver, field.Text());
-  if (driver == "kernel") return DeviceConfig{.access = hal::Access::kKernel};
-  if (driver == "vfio") return DeviceConfig{.access = hal::Access::kVfio};
   if (driver.empty()) return Fail(field.Wrong("is missing; allowed are kernel, vfio"));
-  return Fail(field.Wrong(
-      fmt::format("'{}' is unknown; allowed are kernel, vfio", Printable(driver, 100))));
+  if (driver != "kernel" && driver != "vfio") {
+    return Fail(field.Wrong(
+        fmt::format("'{}' is unknown; allowed are kernel, vfio", Printable(driver, 100))));
+  }
+  config.access = driver == "vfio" ? hal::Access::kVfio : hal::Access::kKernel;
+  return {};
 }
+
+Result<> ApplyAccess(const DeviceConfig& from, const ConfigOverlay& overlay, DeviceConfig& to) {
+  return overlay.LayReserved("driver", "vfio hands over the whole device", from.access, to.access,
+                             hal::Access::kVfio);
+}
+
+Result<> DecodeNetwork(const JsonField& parameters, DeviceConfig& config) {
+  DRAPCI_TRY(config.network, DecodeNetworkConfig(parameters));
+  return {};
+}
+
+Result<> ApplyNetwork(const DeviceConfig& from, const ConfigOverlay& overlay, DeviceConfig& to) {
+  if (!from.network) return {};
+  if (!to.network) to.network.emplace();
+  return Overlay(*from.network, overlay, *to.network);
+}
+
+// The kinds of configuration.
+struct Kind {
+  std::string_view name;
+  Result<> (*decode)(const JsonField& parameters, DeviceConfig& config);
+  Result<> (*apply)(const DeviceConfig& from, const ConfigOverlay& overlay, DeviceConfig& to);
+};
+constexpr std::array kKinds{Kind{"AccessConfig", DecodeAccess, ApplyAccess},
+                            Kind{"NetworkConfig", DecodeNetwork, ApplyNetwork}};
 
 }  // namespace
 
@@ -33,9 +62,17 @@ Result<DeviceConfig> DecodeDeviceConfig(const JsonField& parameters) {
   }
   const JsonField kind_field = parameters["kind"];
   DRAPCI_TRY(const std::string kind, kind_field.Text());
-  if (kind == "AccessConfig") return DecodeAccess(parameters);
+  DeviceConfig config;
+  std::string known;
+  for (const Kind& one : kKinds) {
+    if (kind == one.name) {
+      DRAPCI_CHECK(one.decode(parameters, config));
+      return config;
+    }
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", one.name);
+  }
   return Fail(kind_field.Wrong(
-      fmt::format("'{}' is unknown; allowed is AccessConfig", Printable(kind, 100))));
+      fmt::format("'{}' is unknown; allowed are {}", Printable(kind, 100), known)));
 }
 
 Result<DeviceConfig> DecodeDeviceConfig(std::string_view json, std::string_view name) {
@@ -46,16 +83,35 @@ Result<DeviceConfig> DecodeDeviceConfig(std::string_view json, std::string_view 
 
 Result<> ApplyDeviceConfig(const DeviceConfig& from, ConfigSource source, std::string_view where,
                            DeviceConfig& config) {
-  if (!from.access) return {};
-  if (source == ConfigSource::kClaim && *from.access == hal::Access::kVfio &&
-      config.access != hal::Access::kVfio) {
-    return Fail(
-        Code::kDenied,
-        fmt::format("{}.driver: vfio hands over the whole device, so it has to be set in the "
-                    "DeviceClass; a claim alone cannot ask for it",
-                    where));
+  const ConfigOverlay overlay(source, where);
+  for (const Kind& kind : kKinds) DRAPCI_CHECK(kind.apply(from, overlay, config));
+  return {};
+}
+
+void ConfigureRequest(const DeviceConfig& config, driver::DeviceRequest& device) {
+  device.access = config.access.value_or(hal::Access::kKernel);
+  device.network.reset();
+  if (config.network && !device.admin_access) device.network = ToNetworkRequest(*config.network);
+}
+
+Result<> CheckInterfaces(const std::vector<driver::DeviceRequest>& devices) {
+  std::set<std::string> seen;
+  const auto claim = [&seen](std::string_view what, const std::string& value) -> Result<> {
+    if (value.empty() || seen.insert(fmt::format("{} {}", what, value)).second) return {};
+    return Fail(Code::kInvalid,
+                fmt::format("two devices ask for the {} {}; name one request in the "
+                            "configuration's `requests`",
+                            what, value));
+  };
+  for (const driver::DeviceRequest& device : devices) {
+    if (!device.network) continue;
+    DRAPCI_CHECK(claim("MAC", device.network->vf.mac.value_or("")));
+    if (device.network->stay) continue;
+    DRAPCI_CHECK(claim("interface name", device.network->interface));
+    for (const std::string& address : device.network->addresses) {
+      DRAPCI_CHECK(claim("address", address));
+    }
   }
-  config.access = from.access;
   return {};
 }
 

@@ -3,23 +3,23 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
+#include "driver/claim.h"
 #include "hal/accel/accelerator.h"
 #include "hal/base/result.h"
+#include "plugin/config_source.h"
 #include "plugin/json.h"
+#include "plugin/network_config.h"
 
 namespace drapci::plugin {
 
 inline constexpr std::string_view kConfigApiVersion = "config.dra.pci/v1alpha1";
 
-// Who wrote a configuration. A claim's author may be anybody with a namespace; a DeviceClass is
-// written by the cluster's administrator, and the control socket is open to root and the drapci
-// group alone.
-enum class ConfigSource { kClaim, kClass, kOperator };
-
 // What was asked for; what was not stays empty.
 struct DeviceConfig {
-  std::optional<hal::Access> access;  // AccessConfig{driver: kernel|vfio}
+  std::optional<hal::Access> access;     // AccessConfig{driver: kernel|vfio}
+  std::optional<NetworkConfig> network;  // NetworkConfig{...}
 };
 
 // Decodes `parameters` strictly: an unknown kind, field or value is kInvalid and names its path.
@@ -29,10 +29,17 @@ Result<DeviceConfig> DecodeDeviceConfig(const JsonField& parameters);
 // The same from text; `name` is what errors call it.
 Result<DeviceConfig> DecodeDeviceConfig(std::string_view json, std::string_view name);
 
-// Lays `from` over `config`. What reaches beyond the device (vfio) counts only from a class or an
-// operator: kDenied when a claim asks for it and the class has not granted it already. `where`
-// names the place.
+// Lays `from` over `config`, field by field. What reaches beyond the device (vfio), or beyond what
+// its user may decide, counts only from a class or an operator: kDenied when a claim asks for it
+// and the class has not granted the same already. `where` names the place.
 Result<> ApplyDeviceConfig(const DeviceConfig& from, ConfigSource source, std::string_view where,
                            DeviceConfig& config);
+
+// Puts the whole configuration into the request. One that looks on (admin_access) gets no network.
+void ConfigureRequest(const DeviceConfig& config, driver::DeviceRequest& device);
+
+// kInvalid when two devices of a claim ask for the same interface name, MAC or address: all of
+// them end up in one pod.
+Result<> CheckInterfaces(const std::vector<driver::DeviceRequest>& devices);
 
 }  // namespace drapci::plugin

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "plugin/quantity.h"
 #include "plugin/text.h"
 
 namespace drapci::plugin {
@@ -158,11 +159,28 @@ Result<> JsonField::IsObject() const {
   return {};
 }
 
-Result<> JsonField::IsQuantity() const {
+Result<int64_t> JsonField::Integer(int64_t least, int64_t most) const {
+  if (!present()) return Fail(Wrong("is missing"));
+  const bool fits = value_->is_number_integer() &&
+                    (!value_->is_number_unsigned() || value_->get<uint64_t>() <= INT64_MAX);
+  const int64_t number = fits ? value_->get<int64_t>() : 0;
+  if (!fits || number < least || number > most) {
+    return Fail(Wrong(fmt::format("must be a whole number, {} to {}", least, most)));
+  }
+  return number;
+}
+
+Result<int64_t> JsonField::Quantity() const {
   if (!present() || (!value_->is_string() && !value_->is_number())) {
     return Fail(Wrong("must be a quantity: a string or a number"));
   }
-  return {};
+  const std::string text = value_->is_string() ? value_->get<std::string>() : value_->dump();
+  const auto quantity = ParseQuantity(text);
+  if (!quantity) {
+    return Fail(Wrong(fmt::format("'{}' is no quantity such as 200M, 10Gi or 1e9 below 2^63",
+                                  Printable(text, 100))));
+  }
+  return *quantity;
 }
 
 Result<std::string> JsonField::Name(size_t limit, bool slash) const {

@@ -45,8 +45,9 @@ class JsonField {
   Result<std::map<std::string, JsonField>> Members(size_t limit) const;
   Result<> IsObject() const;
 
-  // Kubernetes accepts a quantity as text or as a number.
-  Result<> IsQuantity() const;
+  // Those that have to be there. Kubernetes accepts a quantity as text or as a number.
+  Result<int64_t> Integer(int64_t least, int64_t most) const;
+  Result<int64_t> Quantity() const;
 
   // As Text, and: present, at most `limit` of the characters A-Z a-z 0-9 . - _ and, if allowed,
   // '/'.
