@@ -237,6 +237,7 @@ void NodeManager::ReadAnew(const std::string& accelerator) {
     ++generation_;
   }
   fresh_.notify_all();
+  TellListener();
 }
 
 void NodeManager::MarkStale(const std::string& accelerator) {

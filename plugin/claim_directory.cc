@@ -23,7 +23,7 @@ bool IsDnsSubdomain(std::string_view name) {
 
 ClaimDirectory::ClaimDirectory(std::string root) : root_(std::move(root)) {}
 
-void ClaimDirectory::GetClaim(std::string namespace_name, std::string name,
+void ClaimDirectory::GetClaim(std::string namespace_name, std::string name, std::string,
                               std::function<void(Result<std::string>)> done) {
   done(Read(namespace_name, name));
 }

@@ -80,8 +80,7 @@ class Batch : public grpc::ServerUnaryReactor {
 template <class Version>
 class DraPlugin final : public Version::Service {
  public:
-  DraPlugin(driver::Manager& manager, ClaimPreparer& preparer)
-      : manager_(manager), preparer_(preparer) {}
+  explicit DraPlugin(ClaimPreparer& preparer) : preparer_(preparer) {}
 
   grpc::ServerUnaryReactor* NodePrepareResources(
       grpc::CallbackServerContext*, const typename Version::PrepareRequest* request,
@@ -104,7 +103,7 @@ class DraPlugin final : public Version::Service {
     auto* batch = new Batch(response, static_cast<size_t>(request->claims_size()));
     for (const auto& wanted : request->claims()) {
       const ClaimReference claim{wanted.namespace_(), wanted.name(), wanted.uid()};
-      manager_.Unprepare(claim.uid, [batch, claim](const Result<>& released) {
+      preparer_.Unprepare(claim.uid, [batch, claim](const Result<>& released) {
         if (!released) LogFailure("unpreparing", claim, released.error());
         batch->Answer(claim.uid, [&](auto& answer) {
           if (released) {
@@ -137,7 +136,6 @@ class DraPlugin final : public Version::Service {
     }
   }
 
-  driver::Manager& manager_;
   ClaimPreparer& preparer_;
 };
 
@@ -178,9 +176,9 @@ class Registration final : public pluginregistration::Registration::CallbackServ
 
 }  // namespace
 
-DraService::DraService(driver::Manager& manager, ClaimPreparer& preparer) {
-  services_.push_back(std::make_unique<DraPlugin<V1>>(manager, preparer));
-  services_.push_back(std::make_unique<DraPlugin<V1Beta1>>(manager, preparer));
+DraService::DraService(ClaimPreparer& preparer) {
+  services_.push_back(std::make_unique<DraPlugin<V1>>(preparer));
+  services_.push_back(std::make_unique<DraPlugin<V1Beta1>>(preparer));
 }
 DraService::~DraService() = default;
 

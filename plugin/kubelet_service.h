@@ -22,7 +22,7 @@ namespace drapci::plugin {
 // it.
 class DraService {
  public:
-  DraService(driver::Manager& manager, ClaimPreparer& preparer);
+  explicit DraService(ClaimPreparer& preparer);
   ~DraService();
 
   std::vector<grpc::Service*> services();

@@ -31,26 +31,25 @@ Result<KubeletPaths> MakeKubeletPaths(const std::string& root, const std::string
 }
 
 KubeletSockets::KubeletSockets(KubeletPaths paths, const std::string& driver_name,
-                               driver::Manager& manager, ClaimPreparer& preparer)
-    : paths_(std::move(paths)),
-      dra_(manager, preparer),
-      registration_(driver_name, paths_.service) {}
+                               ClaimPreparer& preparer)
+    : paths_(std::move(paths)), dra_(preparer), registration_(driver_name, paths_.service) {}
 
-Result<std::unique_ptr<KubeletSockets>> KubeletSockets::Start(const std::string& root,
+Result<std::unique_ptr<KubeletSockets>> KubeletSockets::Start(ListeningSockets& listening,
+                                                              const std::string& root,
                                                               const std::string& driver_name,
-                                                              driver::Manager& manager,
                                                               ClaimPreparer& preparer) {
   DRAPCI_TRY(KubeletPaths paths, MakeKubeletPaths(root, driver_name));
   DRAPCI_CHECK(MakeDirectories(DirectoryOf(paths.service), kRootMode));
   DRAPCI_CHECK(MakeDirectories(DirectoryOf(paths.registration), kRegistryMode));
   std::unique_ptr<KubeletSockets> sockets(
-      new KubeletSockets(std::move(paths), driver_name, manager, preparer));
+      new KubeletSockets(std::move(paths), driver_name, preparer));
   DRAPCI_TRY(sockets->dra_server_,
-             SocketServer::Start({.path = sockets->paths_.service, .group = {}},
+             SocketServer::Start(listening, {.path = sockets->paths_.service, .name = "dra"},
                                  sockets->dra_.services()));
-  DRAPCI_TRY(sockets->registration_server_,
-             SocketServer::Start({.path = sockets->paths_.registration, .group = {}},
-                                 sockets->registration_.services()));
+  DRAPCI_TRY(
+      sockets->registration_server_,
+      SocketServer::Start(listening, {.path = sockets->paths_.registration, .name = "registration"},
+                          sockets->registration_.services()));
   return sockets;
 }
 

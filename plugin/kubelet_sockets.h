@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "driver/manager.h"
 #include "plugin/claim_preparer.h"
 #include "plugin/kubelet_service.h"
 #include "plugin/socket_server.h"
@@ -28,20 +27,19 @@ class KubeletSockets {
   // Creates the directories as the kubelet would, starts the service, then the registration: once
   // the kubelet sees the latter it calls the former. kBusy when another process serves either
   // socket.
-  static Result<std::unique_ptr<KubeletSockets>> Start(const std::string& root,
+  static Result<std::unique_ptr<KubeletSockets>> Start(ListeningSockets& listening,
+                                                       const std::string& root,
                                                        const std::string& driver_name,
-                                                       driver::Manager& manager,
                                                        ClaimPreparer& preparer);
 
-  // Deregisters by taking the registration socket away, then lets running calls finish within
-  // `grace`.
+  // Deregisters by taking the registration socket away, unless it is kept for the next daemon, then
+  // lets running calls finish within `grace`.
   void Stop(std::chrono::milliseconds grace);
 
   const KubeletPaths& paths() const { return paths_; }
 
  private:
-  KubeletSockets(KubeletPaths paths, const std::string& driver_name, driver::Manager& manager,
-                 ClaimPreparer& preparer);
+  KubeletSockets(KubeletPaths paths, const std::string& driver_name, ClaimPreparer& preparer);
 
   KubeletPaths paths_;
   DraService dra_;

@@ -64,14 +64,14 @@ Result<Event> MakeEvent(Options& options) {
   return event;
 }
 
-int Run(Options& options, const driver::Config& config) {
+int Run(Options& options, const driver::Config& config, ListeningSockets& sockets) {
   sd_notify(0, "STATUS=looking at what the last run left");
   auto event = MakeEvent(options);
   if (!event) {
     Log(LogLevel::kError, "{}", event.error().what);
     return kExitFailed;
   }
-  auto server = Server::Start(config, DRAPCI_VERSION);
+  auto server = Server::Start(config, sockets, DRAPCI_VERSION);
   if (!server) {
     Log(LogLevel::kError, "drapcid cannot start: {}", server.error().what);
     return kExitFailed;
@@ -98,7 +98,8 @@ int Main(int argc, char** argv) {
   // runtimes.
   ::umask(022);
   BlockSignals();
-  return Run(*options, *config);
+  ListeningSockets sockets = ListeningSockets::Inherit(options->keep_sockets);
+  return Run(*options, *config, sockets);
 }
 
 }  // namespace

@@ -49,8 +49,12 @@ std::expected<Options, int> ParseOptions(int argc, char** argv) {
     app.add_option("--claim-directory", options.claim_dir,
                    "read claims from NAMESPACE/NAME.json or .yaml below this directory")
         ->check(Absolute);
+    app.add_option("--kubeconfig", options.kubeconfig, "how to reach the API server")
+        ->check(Absolute);
     app.add_option("--node-name", options.node_name, "this node's name in Kubernetes");
     app.add_flag("--standalone", options.standalone, "no Kubernetes: no kubelet sockets");
+    app.add_flag("--keep-sockets", options.keep_sockets,
+                 "leave the sockets with systemd, so that callers wait while the daemon restarts");
     app.add_flag("--check-config", options.check_config,
                  "print every error of the configuration, and exit");
     app.add_option("--log-level", log_level, "error, warning, notice, info or debug")
@@ -98,6 +102,7 @@ std::expected<driver::Config, std::vector<std::string>> LoadConfig(const Options
   if (options.control_socket) config->control_socket = *options.control_socket;
   if (options.kubelet_root) config->kubelet_root = *options.kubelet_root;
   if (options.claim_dir) config->claim_dir = *options.claim_dir;
+  if (options.kubeconfig) config->kubernetes.kubeconfig = *options.kubeconfig;
   if (options.node_name) config->node_name = *options.node_name;
   if (options.log_level) config->log_level = *options.log_level;
   config->standalone = config->standalone || options.standalone;

@@ -29,39 +29,64 @@ void LogGrpc(gpr_log_func_args* args) {
 
 }  // namespace
 
+Server::Server(const driver::Config& config)
+    : config_(config), node_name_(config.node_name.empty() ? HostName() : config.node_name) {
+  // Better said now than by the runtime when a container starts.
+  if (config_.network_devices == driver::NetworkDevices::kHook &&
+      ::access(config_.hook.c_str(), X_OK) != 0) {
+    Log(LogLevel::kNotice,
+        "network interfaces stay in the host: the hook {} cannot be run ({}); install it, or set "
+        "hook "
+        "or networkDevices in the configuration",
+        config_.hook, ErrnoName(errno));
+    config_.network_devices = driver::NetworkDevices::kNone;
+  }
+}
+
 Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
+                                              ListeningSockets& sockets,
                                               const std::string& version) {
   gpr_set_log_function(LogGrpc);
   std::unique_ptr<Server> server(new Server(config));
   DRAPCI_TRY(server->events_, hal::MakeUdevEvents());
-  server->host_ = std::make_unique<hal::Host>(
-      hal::Host{server->sysfs_, server->dev_, server->netlink_, server->namespaces_, *server->events_, server->clock_});
+  server->host_ =
+      std::make_unique<hal::Host>(hal::Host{server->sysfs_, server->dev_, server->netlink_,
+                                            server->namespaces_, *server->events_, server->clock_});
   server->scanner_ = hal::MakeLibpciScanner(server->sysfs_);
   DRAPCI_TRY(server->node_, driver::Node::Open(*server->host_, *server->scanner_, server->config_));
   DRAPCI_CHECK(server->node_->Start());
 
-  driver::Manager& manager = server->node_->manager();
-  if (!config.claim_dir.empty())
-    server->claims_ = std::make_unique<ClaimDirectory>(config.claim_dir);
-  server->preparer_ =
-      std::make_unique<ClaimPreparer>(manager, server->claims_.get(), config.driver_name);
-  server->control_ = std::make_unique<ControlService>(
-      manager, DaemonInfo{.version = version,
-                          .driver_name = config.driver_name,
-                          .node_name = config.node_name.empty() ? HostName() : config.node_name,
-                          .event_source = server->events_->Source()});
-  DRAPCI_CHECK(
-      MakeDirectories(config.control_socket.substr(0, config.control_socket.rfind('/')), 0755));
-  DRAPCI_TRY(server->control_server_,
-             SocketServer::Start(
-                 {.path = config.control_socket, .mode = 0660, .group = config.control_group},
-                 server->control_->services()));
-  if (!config.standalone) {
-    DRAPCI_TRY(server->kubelet_, KubeletSockets::Start(config.kubelet_root, config.driver_name,
-                                                       manager, *server->preparer_));
-    Log(LogLevel::kInfo, "serving the kubelet on {}", server->kubelet_->paths().service);
-  }
+  DRAPCI_CHECK(server->Serve(sockets, version));
   return server;
+}
+
+Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
+  driver::Manager& manager = node_->manager();
+  KubeApi* claims = nullptr;
+  if (!config_.claim_dir.empty()) {
+    claims_ = std::make_unique<ClaimDirectory>(config_.claim_dir);
+    claims = claims_.get();
+  }
+  preparer_ =
+      std::make_unique<ClaimPreparer>(manager, claims, config_.driver_name, node_name_, nullptr);
+  control_ =
+      std::make_unique<ControlService>(manager, DaemonInfo{.version = version,
+                                                           .driver_name = config_.driver_name,
+                                                           .node_name = node_name_,
+                                                           .event_source = events_->Source()});
+  const std::string& path = config_.control_socket;
+  DRAPCI_CHECK(MakeDirectories(path.substr(0, path.rfind('/')), 0755));
+  DRAPCI_TRY(
+      control_server_,
+      SocketServer::Start(
+          sockets, {.path = path, .mode = 0660, .group = config_.control_group, .name = "control"},
+          control_->services()));
+  if (!config_.standalone) {
+    DRAPCI_TRY(kubelet_, KubeletSockets::Start(sockets, config_.kubelet_root, config_.driver_name,
+                                               *preparer_));
+    Log(LogLevel::kInfo, "serving the kubelet on {}", kubelet_->paths().service);
+  }
+  return {};
 }
 
 Server::~Server() {

@@ -21,6 +21,7 @@ class Server {
   // Recovers what the last run left, then serves the control socket and, unless standalone, the
   // kubelet. Signals must be blocked already: the threads that start here must not take them.
   static Result<std::unique_ptr<Server>> Start(const driver::Config& config,
+                                               ListeningSockets& sockets,
                                                const std::string& version);
 
   // Deregisters from the kubelet, lets running calls finish, stops the driver.
@@ -30,9 +31,11 @@ class Server {
   std::string Summary() const;
 
  private:
-  explicit Server(const driver::Config& config) : config_(config) {}
+  Result<> Serve(ListeningSockets& sockets, const std::string& version);
+  explicit Server(const driver::Config& config);
 
-  const driver::Config config_;
+  driver::Config config_;
+  const std::string node_name_;
   hal::KernelSysfs sysfs_;
   hal::KernelDevIo dev_;
   hal::KernelNetlink netlink_;

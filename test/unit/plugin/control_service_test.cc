@@ -24,7 +24,7 @@ class ControlServiceTest : public testing::Test {
   ControlServiceTest() {
     const auto services = control_.services();
     auto server = SocketServer::Start(
-        {.path = dir_.path() + "/control.sock", .mode = 0660, .group = {}}, services);
+        listening_, {.path = dir_.path() + "/control.sock", .mode = 0660, .group = {}}, services);
     EXPECT_TRUE(server.has_value()) << server.error().what;
     server_ = *std::move(server);
     stub_ = v1::Control::NewStub(grpc::CreateChannel("unix:" + dir_.path() + "/control.sock",
@@ -71,6 +71,7 @@ class ControlServiceTest : public testing::Test {
   }
 
   TestDir dir_;
+  ListeningSockets listening_{false};
   FakeManager manager_;
   ControlService control_{
       manager_,

@@ -40,7 +40,7 @@ class FakeKubeApi : public KubeApi {
 class KubeletServiceTest : public testing::Test {
  protected:
   KubeletServiceTest() {
-    auto sockets = KubeletSockets::Start(dir_.path(), "dra.pci", manager_, preparer_);
+    auto sockets = KubeletSockets::Start(listening_, dir_.path(), "dra.pci", preparer_);
     EXPECT_TRUE(sockets.has_value()) << sockets.error().what;
     sockets_ = *std::move(sockets);
     const auto channel = grpc::CreateChannel("unix:" + sockets_->paths().service,
@@ -89,7 +89,8 @@ class KubeletServiceTest : public testing::Test {
   TestDir dir_;
   FakeManager manager_;
   FakeKubeApi api_;
-  ClaimPreparer preparer_{manager_, &api_, "dra.pci"};
+  ClaimPreparer preparer_{manager_, &api_, "dra.pci", "node-1", nullptr};
+  ListeningSockets listening_{false};
   std::unique_ptr<KubeletSockets> sockets_;
   std::unique_ptr<v1::DRAPlugin::Stub> v1_;
   std::unique_ptr<v1beta1::DRAPlugin::Stub> v1beta1_;
@@ -267,7 +268,7 @@ TEST_F(KubeletServiceTest, FinishesWhatIsUnderWayWhenItStops) {
 
 TEST(ClaimPreparer, SaysThatThereIsNoPlaceToReadClaimsFrom) {
   FakeManager manager;
-  ClaimPreparer preparer(manager, nullptr, "dra.pci");
+  ClaimPreparer preparer(manager, nullptr, "dra.pci", "node-1", nullptr);
   std::string text;
   preparer.Prepare(
       {.namespace_name = "default", .name = "c", .uid = "uid-1"},

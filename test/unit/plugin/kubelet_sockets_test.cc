@@ -50,7 +50,7 @@ TEST(KubeletPaths, AreRefusedWithNameAndLimitWhenNothingFits) {
 class KubeletSocketsTest : public testing::Test {
  protected:
   Result<std::unique_ptr<KubeletSockets>> Start() {
-    return KubeletSockets::Start(root_, "dra.pci", manager_, preparer_);
+    return KubeletSockets::Start(listening_, root_, "dra.pci", preparer_);
   }
   static mode_t ModeOf(const std::string& path) {
     struct stat status = {};
@@ -61,7 +61,8 @@ class KubeletSocketsTest : public testing::Test {
   TestDir dir_;
   const std::string root_ = dir_.path() + "/kubelet";
   FakeManager manager_;
-  ClaimPreparer preparer_{manager_, nullptr, "dra.pci"};
+  ClaimPreparer preparer_{manager_, nullptr, "dra.pci", "node-1", nullptr};
+  ListeningSockets listening_{false};
 };
 
 TEST_F(KubeletSocketsTest, MakesTheDirectoriesAsTheKubeletWould) {

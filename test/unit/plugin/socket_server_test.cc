@@ -23,7 +23,7 @@ class SocketServerTest : public testing::Test {
   Result<std::unique_ptr<SocketServer>> Start(const std::string& path, mode_t mode = 0600,
                                               const std::string& group = "") {
     const auto services = registration_.services();
-    return SocketServer::Start({.path = path, .mode = mode, .group = group}, services);
+    return SocketServer::Start(listening_, {.path = path, .mode = mode, .group = group}, services);
   }
 
   // What GetInfo says on the socket at `path`; the status when it fails.
@@ -49,6 +49,7 @@ class SocketServerTest : public testing::Test {
   }
 
   TestDir dir_;
+  ListeningSockets listening_{false};
   const std::string path_ = dir_.path() + "/s.sock";
   RegistrationService registration_{"dra.pci", "/endpoint"};
 };

@@ -1,0 +1,136 @@
+// drapci-hook: called by a container runtime (OCI hook createRuntime, put into the container's
+// specification by the claim's CDI file) before the container's process starts. Gives a network
+// interface of the claim to the container.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <chrono>
+#include <csignal>
+
+#include "hal/net/link.h"
+#include "plugin/hook/attach.h"
+#include "plugin/hook/container_state.h"
+
+namespace drapci::plugin {
+namespace {
+
+constexpr size_t kMaxState = 1 << 20;
+constexpr std::chrono::seconds kPatience{5};
+
+Result<std::string> ReadInput() {
+  std::string text;
+  std::array<char, 4096> buffer;
+  for (;;) {
+    const ssize_t length = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) return Fail(Error::FromErrno(errno, "reading standard input"));
+    if (length == 0) return text;
+    text.append(buffer.data(), static_cast<size_t>(length));
+    if (text.size() > kMaxState) return Fail(Code::kInvalid, "standard input does not end");
+  }
+}
+
+// Asks again after each message of the kernel about interfaces.
+Result<UniqueFd> LinkMessages() {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  sockaddr_nl address = {};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = RTMGRP_LINK;
+  const void* untyped = &address;
+  if (!fd || ::bind(fd.get(), static_cast<const sockaddr*>(untyped), sizeof address) != 0) {
+    return Fail(Error::FromErrno(errno, "listening for interfaces"));
+  }
+  return fd;
+}
+
+bool WaitForLink(int messages, const std::function<bool()>& done) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    if (done()) return true;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    pollfd waiting{.fd = messages, .events = POLLIN, .revents = 0};
+    if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) == 0) return false;
+    std::array<char, 4096> drain;
+    while (::recv(messages, drain.data(), drain.size(), 0) > 0) {
+    }
+  }
+}
+
+bool SameNamespace(const UniqueFd& a, const UniqueFd& b) {
+  struct stat of_a = {}, of_b = {};
+  return ::fstat(a.get(), &of_a) == 0 && ::fstat(b.get(), &of_b) == 0 &&
+         of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
+}
+
+Result<> Run(const Attachment& wish) {
+  DRAPCI_TRY(const std::string state, ReadInput());
+  DRAPCI_TRY(const int pid, ContainerProcess(state));
+  const std::string path = fmt::format("/proc/{}/ns/net", pid);
+  const UniqueFd container(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!container) return Fail(Error::FromErrno(errno, "open " + path));
+  hal::KernelSysfs sysfs;
+  hal::KernelNetlink netlink;
+  hal::KernelNetworkNamespaces namespaces;
+  DRAPCI_TRY(const UniqueFd own, namespaces.Own());
+  // A container in the host's network has the interface already, under the host's name for it.
+  if (SameNamespace(own, container)) return {};
+  DRAPCI_TRY(const UniqueFd messages, LinkMessages());
+  HookHost host{.sysfs = sysfs,
+                .netlink = netlink,
+                .namespaces = namespaces,
+                .wait_for_link = [&messages](const std::function<bool()>& done) {
+                  return WaitForLink(messages.get(), done);
+                }};
+  return Attach(host, container, wish);
+}
+
+std::string CheckFunction(const std::string& text) {
+  return hal::PciAddress::Parse(text) ? "" : "must be a PCI address such as 0000:02:10.6";
+}
+std::string CheckName(const std::string& text) {
+  return hal::IsInterfaceName(text) ? "" : "is no name of a network interface";
+}
+std::string CheckAddress(const std::string& text) {
+  return hal::CanonicalAddress(text).empty() ? "must be an address such as 10.0.0.2/24" : "";
+}
+
+int Main(int argc, char** argv) {
+  Attachment wish;
+  std::string function;
+  try {
+    CLI::App app("Gives a network interface to a container; called by container runtimes.",
+                 "drapci-hook");
+    app.set_version_flag("--version", std::string("drapci-hook " DRAPCI_VERSION));
+    app.add_option("--function", function, "the PCI function whose interface it is")
+        ->required()
+        ->check(CheckFunction);
+    app.add_option("--name", wish.name, "its name in the container")->required()->check(CheckName);
+    app.add_option("--mtu", wish.mtu, "its MTU")->check(CLI::Range(68, 65535));
+    app.add_option("--address", wish.addresses, "an address for it; may be repeated")
+        ->check(CheckAddress);
+    CLI11_PARSE(app, argc, argv);
+    wish.function = *hal::PciAddress::Parse(function);
+    if (const auto done = Run(wish); !done) {
+      fmt::print(stderr, "drapci-hook: {}\n", done.error().what);
+      return 1;
+    }
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "drapci-hook: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace drapci::plugin
+
+int main(int argc, char** argv) { return drapci::plugin::Main(argc, argv); }
