@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <functional>
 #include <map>
-#include <numeric>
-#include <span>
 
+#include "driver/config_fields.h"
 #include "driver/text.h"
 #include "driver/yaml_tree.h"
 #include "hal/base/parse.h"
@@ -24,45 +22,6 @@ constexpr int kMaxStepTimeoutSeconds = 600;
 constexpr int kMaxVfCount = 65535;  // TotalVFs has 16 bits
 
 using Kind = YamlNode::Kind;
-
-// One known key of a map and what reads its value.
-struct Field {
-  std::string_view key;
-  std::function<void(const YamlNode& value, int line)> read;
-};
-
-// Edits that turn `a` into `b`, case ignored.
-size_t Distance(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back();
-}
-
-// ", did you mean 'stateDir'?", or every key that is known.
-std::string Suggestion(std::string_view key, std::span<const Field> fields) {
-  constexpr size_t kLongestTypo = 40;
-  constexpr size_t kMaxDistance = 2;
-  if (key.size() <= kLongestTypo) {
-    const auto nearest = std::ranges::min_element(
-        fields, {}, [&](const Field& field) { return Distance(key, field.key); });
-    if (Distance(key, nearest->key) <= std::min(kMaxDistance, (nearest->key.size() + 1) / 3)) {
-      return fmt::format(", did you mean '{}'?", nearest->key);
-    }
-  }
-  std::string known;
-  for (const Field& field : fields) {
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", field.key);
-  }
-  return fmt::format("; allowed: {}", known);
-}
 
 bool IsLowerAlnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -86,9 +45,9 @@ bool IsGroupName(std::string_view name) {
          });
 }
 
-class Reader {
+class Reader : private ConfigFields {
  public:
-  explicit Reader(std::vector<ConfigError>& errors) : errors_(errors) {}
+  using ConfigFields::ConfigFields;
 
   Config Read(const YamlNode& root) {
     Config config;
@@ -107,104 +66,34 @@ class Reader {
         Text("controlGroup", config.control_group, "a group name", IsGroupName),
         Path("kubeletRoot", config.kubelet_root),
         Path("claimDirectory", config.claim_dir),
-        Field{"standalone",
-              [&](const YamlNode& v, int line) { Bool("standalone", v, line, config.standalone); }},
+        Bool("standalone", config.standalone),
         Choice<LogLevel>("logLevel", config.log_level,
                          {{"error", LogLevel::kError},
                           {"warning", LogLevel::kWarning},
                           {"notice", LogLevel::kNotice},
                           {"info", LogLevel::kInfo},
                           {"debug", LogLevel::kDebug}}),
-        Field{"stepTimeout", [&](const YamlNode& v, int line) { StepTimeout(v, line, config); }},
+        Duration("stepTimeout", config.step_timeout_seconds, 1, kMaxStepTimeoutSeconds,
+                 "1s to 600s or 10m"),
+        Choice<NetworkDevices>("networkDevices", config.network_devices,
+                               {{"hook", NetworkDevices::kHook},
+                                {"cdi", NetworkDevices::kCdi},
+                                {"none", NetworkDevices::kNone}}),
+        Path("hook", config.hook),
+        Field{"kubernetes",
+              [&](const YamlNode& v, int line) { ReadKubernetes(v, line, config.kubernetes); }},
         Field{"accelerators", [&](const YamlNode& v, int line) { Rules(v, line, config); }},
     };
     Map(root, root.line, "the file", fields);
+    if (binding_line_ != 0 && !config.kubernetes.watch_claims) {
+      Report(binding_line_,
+             "bindingConditions needs kubernetes.watchClaims: true: preparation begins when the "
+             "watch sees that a claim has been allocated");
+    }
     return config;
   }
 
  private:
-  void Report(int line, std::string text) {
-    errors_.push_back({.line = line, .text = std::move(text)});
-  }
-
-  // `what` names the map in messages.
-  void Map(const YamlNode& node, int line, std::string_view what, std::span<const Field> fields) {
-    if (node.kind != Kind::kMap) {
-      Report(line, fmt::format("{} must be a map of keys and values", what));
-      return;
-    }
-    for (const YamlNode& value : node.items) {
-      const auto field = std::ranges::find(fields, value.key, &Field::key);
-      if (field == fields.end()) {
-        Report(value.key_line,
-               fmt::format("unknown key {}{}", Quoted(value.key), Suggestion(value.key, fields)));
-      } else {
-        field->read(value, value.key_line);
-      }
-    }
-  }
-
-  const std::string* Scalar(std::string_view key, const YamlNode& value, int line,
-                            std::string_view allowed) {
-    if (value.kind == Kind::kScalar) return &value.text;
-    Report(line,
-           fmt::format("{} {}; allowed: {}", key,
-                       value.kind == Kind::kNull ? "has no value" : "must be one value", allowed));
-    return nullptr;
-  }
-
-  void Refuse(std::string_view key, const YamlNode& value, std::string_view allowed) {
-    Report(value.line,
-           fmt::format("{}: {} is not allowed; allowed: {}", key, Quoted(value.text), allowed));
-  }
-
-  Field Text(std::string_view key, std::string& target, std::string_view allowed,
-             bool (*is_allowed)(std::string_view)) {
-    return {key, [=, this, &target](const YamlNode& value, int line) {
-              const std::string* text = Scalar(key, value, line, allowed);
-              if (text == nullptr) return;
-              if (!is_allowed(*text)) return Refuse(key, value, allowed);
-              target = *text;
-            }};
-  }
-
-  Field Path(std::string_view key, std::string& target) {
-    const auto read = Text(key, target, "an absolute path without '.' and '..'",
-                           [](std::string_view text) { return IsPlainPath(text); });
-    return {key, [read, &target](const YamlNode& value, int line) {
-              read.read(value, line);
-              while (target.size() > 1 && target.ends_with('/')) target.pop_back();
-            }};
-  }
-
-  template <class T>
-  Field Choice(std::string_view key, T& target,
-               std::vector<std::pair<std::string_view, T>> choices) {
-    std::string allowed;
-    for (const auto& [name, value] : choices) {
-      allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", name);
-    }
-    return {key, [=, this, &target](const YamlNode& value, int line) {
-              const std::string* text = Scalar(key, value, line, allowed);
-              if (text == nullptr) return;
-              for (const auto& [name, choice] : choices) {
-                if (*text == name) {
-                  target = choice;
-                  return;
-                }
-              }
-              Refuse(key, value, allowed);
-            }};
-  }
-
-  void Bool(std::string_view key, const YamlNode& value, int line, bool& target) {
-    constexpr std::string_view kAllowed = "true, false (without quotes)";
-    const std::string* text = Scalar(key, value, line, kAllowed);
-    if (text == nullptr) return;
-    if (value.quoted || (*text != "true" && *text != "false")) return Refuse(key, value, kAllowed);
-    target = *text == "true";
-  }
-
   void DriverName(const YamlNode& value, int line, Config& config) {
     constexpr std::string_view kAllowed =
         "a DNS subdomain in lower case that begins with a letter, at most 63 bytes";
@@ -217,18 +106,22 @@ class Reader {
     config.driver_name = *text;
   }
 
-  void StepTimeout(const YamlNode& value, int line, Config& config) {
-    constexpr std::string_view kAllowed = "1s to 600s or 10m";
-    const std::string* text = Scalar("stepTimeout", value, line, kAllowed);
-    if (text == nullptr) return;
-    std::string_view digits = *text;
-    const int unit = digits.ends_with('m') ? 60 : 1;
-    if (digits.ends_with('m') || digits.ends_with('s')) digits.remove_suffix(1);
-    const std::optional<int> number = ParseInt<int>(digits);
-    if (!number || *number < 1 || *number > kMaxStepTimeoutSeconds / unit) {
-      return Refuse("stepTimeout", value, kAllowed);
-    }
-    config.step_timeout_seconds = *number * unit;
+  void ReadKubernetes(const YamlNode& value, int line, Config::Kubernetes& kubernetes) {
+    if (value.kind == Kind::kNull) return;  // everything in it commented out
+    constexpr int kDay = 24 * 3600;
+    const std::array fields{
+        Path("kubeconfig", kubernetes.kubeconfig),
+        Text("context", kubernetes.context, "a context's name of 1 to 253 characters",
+             [](std::string_view text) {
+               return !text.empty() && text.size() <= 253 && !HasControl(text);
+             }),
+        Bool("watchClaims", kubernetes.watch_claims),
+        Bool("claimStatus", kubernetes.claim_status),
+        Bool("deviceMetadata", kubernetes.device_metadata),
+        Duration("collectAfter", kubernetes.collect_after_seconds, 1, kDay,
+                 "1s to 24h, or 0 for never", 0),
+    };
+    Map(value, line, "kubernetes", fields);
   }
 
   void Rules(const YamlNode& value, int line, Config& config) {
@@ -246,24 +139,33 @@ class Reader {
   AcceleratorRule Rule(const YamlNode& node) {
     using Vfs = hal::AcceleratorPolicy::Vfs;
     AcceleratorRule rule;
-    bool has_match = false, has_count = false;
-    int count_line = 0;
+    bool has_match = false;
+    int count_line = 0, bandwidth_line = 0;
     const std::array fields{
         Field{"match",
               [&](const YamlNode& v, int line) {
                 has_match = true;
                 Match(v, line, rule);
               }},
-        Field{"enabled",
-              [&](const YamlNode& v, int line) { Bool("enabled", v, line, rule.policy.enabled); }},
+        Bool("enabled", rule.policy.enabled),
         Choice<Vfs>(
             "vfs", rule.policy.vfs,
             {{"onDemand", Vfs::kOnDemand}, {"fixed", Vfs::kFixed}, {"existing", Vfs::kExisting}}),
         Field{"vfCount",
               [&](const YamlNode& v, int line) {
-                has_count = true;
                 count_line = line;
                 VfCount(v, line, rule);
+              }},
+        Bool("shares", rule.policy.shares),
+        Field{"bandwidth",
+              [&](const YamlNode& v, int line) {
+                bandwidth_line = line;
+                Bandwidth(v, line, rule);
+              }},
+        Field{"bindingConditions",
+              [&](const YamlNode& v, int line) {
+                Bool("bindingConditions", rule.policy.binding_conditions).read(v, line);
+                if (rule.policy.binding_conditions && binding_line_ == 0) binding_line_ = line;
               }},
     };
     Map(node, node.line, "a rule of accelerators", fields);
@@ -272,10 +174,35 @@ class Reader {
       Report(node.line,
              "a rule needs match: address, vendor, device or class, or {} for every function");
     }
-    if (has_count && rule.policy.vfs == Vfs::kExisting) {
+    if (count_line != 0 && rule.policy.vfs == Vfs::kExisting) {
       Report(count_line, "vfCount has no meaning with vfs: existing; leave one of them out");
     }
+    if (bandwidth_line != 0 && !rule.policy.shares) {
+      Report(bandwidth_line, "bandwidth is what shares divide; it needs shares: true beside it");
+    }
     return rule;
+  }
+
+  // Bits a second.
+  void Bandwidth(const YamlNode& value, int line, AcceleratorRule& rule) {
+    constexpr std::string_view kAllowed =
+        "a whole number of bit/s with k, M, G or T, from 1M to 1000T: 10G, 2500M";
+    constexpr int64_t kLeast = 1'000'000, kMost = 1'000'000'000'000'000;
+    const std::string* text = Scalar("bandwidth", value, line, kAllowed);
+    if (text == nullptr) return;
+    std::string_view digits = *text;
+    int64_t unit = 1;
+    constexpr std::string_view kSuffixes = "kMGT";
+    if (const size_t at = digits.empty() ? std::string_view::npos : kSuffixes.find(digits.back());
+        at != std::string_view::npos) {
+      for (size_t i = 0; i <= at; ++i) unit *= 1000;
+      digits.remove_suffix(1);
+    }
+    const auto number = ParseInt<int64_t>(digits);
+    if (!number || *number < 0 || *number > kMost / unit || *number * unit < kLeast) {
+      return Refuse("bandwidth", value, kAllowed);
+    }
+    rule.policy.bandwidth = *number * unit;
   }
 
   void VfCount(const YamlNode& value, int line, AcceleratorRule& rule) {
@@ -344,7 +271,7 @@ class Reader {
     rule.class_mask = (0xffffffu >> unsaid_bits) << unsaid_bits;
   }
 
-  std::vector<ConfigError>& errors_;
+  int binding_line_ = 0;  // of the first rule that turns binding conditions on
 };
 
 }  // namespace

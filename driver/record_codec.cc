@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "driver/claim_codec.h"
 #include "driver/journal.h"
 #include "driver/json_fields.h"
 #include "driver/text.h"
@@ -27,112 +28,34 @@ constexpr size_t kMaxListLength = JsonFields::kMaxListLength;
 constexpr std::array kStates{ClaimState::kPreparing, ClaimState::kPrepared,
                              ClaimState::kUnpreparing};
 
-std::string_view AccessName(hal::Access access) {
-  return access == hal::Access::kVfio ? "vfio" : "kernel";
-}
-
-// JSON holds Unicode text only; the odd other byte string (a file name, what a register held) must
-// survive too, since undoing a step writes it back.
-Ordered Text(std::string_view text) {
-  if (IsUtf8(text)) return text;
-  std::string hex;
-  for (const char c : text) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return Ordered{{"hex", std::move(hex)}};
-}
-
-Ordered List(const std::vector<std::string>& texts) {
-  Ordered list = Ordered::array();
-  for (const std::string& text : texts) list.push_back(Text(text));
-  return list;
-}
-
-Ordered EncodeDevice(const DeviceRequest& device) {
-  Ordered out;
-  out["requests"] = List(device.request_names);
-  out["pool"] = Text(device.pool);
-  out["device"] = Text(device.device);
-  if (!device.share_id.empty()) out["shareID"] = Text(device.share_id);
-  if (device.admin_access) out["adminAccess"] = true;
-  out["access"] = AccessName(device.access);
-  return out;
-}
-
 Ordered EncodeHolding(const Holding& holding) {
   Ordered out;
-  out["accelerator"] = Text(holding.accelerator);
-  out["device"] = Text(holding.device);
-  out["part"] = Text(holding.part);
-  out["consumes"] = Ordered::array();
-  for (const auto& [counter, amount] : holding.consumes) {
-    out["consumes"].push_back(Ordered{{"counter", Text(counter)}, {"amount", amount}});
-  }
+  out["accelerator"] = JsonText(holding.accelerator);
+  out["device"] = JsonText(holding.device);
+  out["part"] = JsonText(holding.part);
+  if (!holding.share_id.empty()) out["shareID"] = JsonText(holding.share_id);
+  out["consumes"] = JsonAmounts("counter", holding.consumes);
   return out;
 }
 
 Ordered EncodeStep(const Step& step) {
   Ordered out;
-  out["accelerator"] = Text(step.accelerator);
-  out["setting"] = Text(step.setting);
-  out["target"] = Text(step.target);
-  out["before"] = Text(step.before);
-  out["want"] = Text(step.want);
+  out["accelerator"] = JsonText(step.accelerator);
+  out["setting"] = JsonText(step.setting);
+  out["target"] = JsonText(step.target);
+  out["before"] = JsonText(step.before);
+  out["want"] = JsonText(step.want);
   if (step.shared) out["shared"] = true;
+  if (step.advisory) out["advisory"] = true;
   return out;
-}
-
-Ordered EncodePrepared(const PreparedDevice& device) {
-  Ordered out;
-  out["request"] = EncodeDevice(device.request);
-  out["accelerator"] = Text(device.accelerator);
-  out["part"] = Text(device.part);
-  out["cdiIDs"] = List(device.cdi_ids);
-  return out;
-}
-
-DeviceRequest DecodeDevice(JsonFields fields) {
-  DeviceRequest device;
-  device.request_names = fields.Texts("requests");
-  device.pool = fields.Text("pool");
-  device.device = fields.Text("device");
-  device.share_id = fields.OptionalText("shareID");
-  device.admin_access = fields.OptionalBool("adminAccess");
-  const std::string access = fields.Text("access");
-  if (access == AccessName(hal::Access::kVfio)) {
-    device.access = hal::Access::kVfio;
-  } else if (access != AccessName(hal::Access::kKernel)) {
-    fields.Fault("access", fmt::format("is {}, which is unknown", Quoted(access)));
-  }
-  return device;
-}
-
-// Every item of the list `key`, by `decode`.
-template <class T>
-std::vector<T> DecodeList(JsonFields& fields, const char* key, bool mandatory,
-                          T (*decode)(JsonFields)) {
-  std::vector<T> list;
-  for (const json* item : fields.Items(key, mandatory)) {
-    list.push_back(decode(
-        JsonFields(item, fmt::format("{}[{}]", fields.Path(key), list.size()), fields.error())));
-    if (fields.error()) break;
-  }
-  return list;
-}
-
-using Consumption = std::pair<std::string, int64_t>;
-
-Consumption DecodeConsumption(JsonFields fields) {
-  return {fields.Text("counter"), fields.Amount("amount")};
 }
 
 Holding DecodeHolding(JsonFields fields) {
-  Holding holding{.accelerator = fields.Text("accelerator"),
-                  .device = fields.Text("device"),
-                  .part = fields.Text("part"),
-                  .consumes = {}};
-  for (auto& [counter, amount] : DecodeList(fields, "consumes", true, DecodeConsumption)) {
-    holding.consumes[std::move(counter)] = amount;
-  }
-  return holding;
+  return {.accelerator = fields.Text("accelerator"),
+          .device = fields.Text("device"),
+          .part = fields.Text("part"),
+          .share_id = fields.OptionalText("shareID"),
+          .consumes = fields.Amounts("consumes", "counter", true)};
 }
 
 Step DecodeStep(JsonFields fields) {
@@ -141,16 +64,8 @@ Step DecodeStep(JsonFields fields) {
           .target = fields.Text("target"),
           .before = fields.Text("before"),
           .want = fields.Text("want"),
-          .shared = fields.OptionalBool("shared")};
-}
-
-PreparedDevice DecodePrepared(JsonFields fields) {
-  PreparedDevice device;
-  device.request = DecodeDevice(fields.Object("request"));
-  device.accelerator = fields.Text("accelerator");
-  device.part = fields.Text("part");
-  device.cdi_ids = fields.Texts("cdiIDs");
-  return device;
+          .shared = fields.OptionalBool("shared"),
+          .advisory = fields.OptionalBool("advisory")};
 }
 
 // Brackets that are open at the same time, at most; strings are skipped. Asked before parsing,
@@ -199,13 +114,15 @@ ClaimRecord Decode(JsonFields fields) {
   }
   if (!state_known)
     fields.Fault("state", fmt::format("is {}, which is unknown", Quoted(state_name)));
-  record.request.devices = DecodeList(fields, "devices", true, DecodeDevice);
-  record.holdings = DecodeList(fields, "holdings", true, DecodeHolding);
-  record.plan = DecodeList(fields, "plan", true, DecodeStep);
-  record.answer.devices = DecodeList(fields, "answer", false, DecodePrepared);
+  record.request.alias = fields.OptionalText("alias");
+  record.request.devices = fields.List("devices", true, DecodeDevice);
+  record.holdings = fields.List("holdings", true, DecodeHolding);
+  record.plan = fields.List("plan", true, DecodeStep);
+  record.answer.devices = fields.List("answer", false, DecodePrepared);
   record.cdi_spec = fields.OptionalText("cdiSpec");
   record.boot_id = fields.OptionalText("bootID");
   record.trouble = fields.OptionalText("trouble");
+  record.prepared_at = fields.OptionalAmount("preparedAt").value_or(0);
   record.standing = fields.OptionalBool("standing");
   return record;
 }
@@ -238,8 +155,7 @@ Result<> CheckRecord(const ClaimRecord& record) {
     return too_long("answer", record.answer.devices.size());
   }
   for (const DeviceRequest& device : devices) {
-    const size_t names = device.request_names.size();
-    if (names > kMaxListLength) return too_long("devices.requests", names);
+    DRAPCI_CHECK(CheckDevice(device, "record.devices"));
   }
   for (const Holding& holding : record.holdings) {
     if (holding.consumes.size() > kMaxListLength) {
@@ -253,8 +169,7 @@ Result<> CheckRecord(const ClaimRecord& record) {
     }
   }
   for (const PreparedDevice& device : record.answer.devices) {
-    const size_t names = std::max(device.request.request_names.size(), device.cdi_ids.size());
-    if (names > kMaxListLength) return too_long("answer", names);
+    DRAPCI_CHECK(CheckPrepared(device, "record.answer"));
   }
   return {};
 }
@@ -262,9 +177,10 @@ Result<> CheckRecord(const ClaimRecord& record) {
 std::string EncodeRecord(const ClaimRecord& record) {
   Ordered out;
   out["version"] = kVersion;
-  out["uid"] = Text(record.request.uid);
-  out["namespace"] = Text(record.request.namespace_name);
-  out["name"] = Text(record.request.name);
+  out["uid"] = JsonText(record.request.uid);
+  out["namespace"] = JsonText(record.request.namespace_name);
+  out["name"] = JsonText(record.request.name);
+  if (!record.request.alias.empty()) out["alias"] = JsonText(record.request.alias);
   out["state"] = ClaimStateName(record.state);
   out["devices"] = Ordered::array();
   for (const DeviceRequest& device : record.request.devices) {
@@ -282,9 +198,10 @@ std::string EncodeRecord(const ClaimRecord& record) {
       out["answer"].push_back(EncodePrepared(device));
     }
   }
-  if (!record.cdi_spec.empty()) out["cdiSpec"] = Text(record.cdi_spec);
-  if (!record.boot_id.empty()) out["bootID"] = Text(record.boot_id);
-  if (!record.trouble.empty()) out["trouble"] = Text(record.trouble);
+  if (!record.cdi_spec.empty()) out["cdiSpec"] = JsonText(record.cdi_spec);
+  if (!record.boot_id.empty()) out["bootID"] = JsonText(record.boot_id);
+  if (!record.trouble.empty()) out["trouble"] = JsonText(record.trouble);
+  if (record.prepared_at > 0) out["preparedAt"] = record.prepared_at;
   if (record.standing) out["standing"] = true;
   return out.dump();
 }

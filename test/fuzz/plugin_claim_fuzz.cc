@@ -17,7 +17,7 @@ using drapci::Result;
 // Every refusal is one line that protobuf and a terminal can take; every accepted claim keeps the
 // limits.
 void CheckClaim(std::string_view json) {
-  const auto claim = drapci::plugin::DecodeClaim(json, "dra.pci");
+  const auto claim = drapci::plugin::DecodeClaim(json, "dra.pci", "n");
   if (!claim) {
     const std::string line = drapci::plugin::OneLine(claim.error());
     if (line.empty() || line.find('\n') != std::string::npos || line.size() > 1024) std::abort();
@@ -28,6 +28,11 @@ void CheckClaim(std::string_view json) {
   if (!claim->uid.empty() && !drapci::driver::IsValidUid(claim->uid)) std::abort();
   for (const auto& device : claim->devices) {
     if (device.device.empty() || device.device.find('/') != std::string::npos) std::abort();
+    if (!device.share.empty() && device.share_id.empty()) std::abort();
+    for (const auto& [capacity, amount] : device.share) {
+      if (capacity.empty() || amount < 0) std::abort();
+    }
+    if (device.network && device.admin_access) std::abort();
     for (const auto& request : device.request_names) {
       if (request.find('/') != std::string::npos) std::abort();
     }

@@ -28,6 +28,15 @@ claimDirectory: /etc/drapci/claims
 standalone: true
 logLevel: debug
 stepTimeout: 2m
+networkDevices: cdi
+hook: /opt/drapci-hook
+kubernetes:
+  kubeconfig: /etc/drapci/kubeconfig
+  context: node
+  watchClaims: true
+  claimStatus: false
+  deviceMetadata: true
+  collectAfter: 1h
 accelerators:
 - match: {address: 0000:02:00.0}
   enabled: false
@@ -37,6 +46,9 @@ accelerators:
 - match:
     class: 0x0200
   vfs: existing
+  shares: true
+  bandwidth: 2500M
+  bindingConditions: true
 - match: {}
 )";
 
@@ -78,6 +90,12 @@ TEST(Config, AnEmptyFileMeansTheDefaults) {
     EXPECT_EQ(config.step_timeout_seconds, 30);
     EXPECT_FALSE(config.standalone);
     EXPECT_TRUE(config.accelerators.empty());
+    EXPECT_EQ(config.network_devices, NetworkDevices::kHook);
+    EXPECT_EQ(config.hook, kDefaultHook);
+    EXPECT_EQ(config.kubernetes.kubeconfig, "");
+    EXPECT_FALSE(config.kubernetes.watch_claims);
+    EXPECT_TRUE(config.kubernetes.claim_status);
+    EXPECT_EQ(config.kubernetes.collect_after_seconds, 600);
   }
 }
 
@@ -95,6 +113,14 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
   EXPECT_EQ(config.step_timeout_seconds, 120);
   EXPECT_THAT(config.accelerators, SizeIs(4));
+  EXPECT_EQ(config.network_devices, NetworkDevices::kCdi);
+  EXPECT_EQ(config.hook, "/opt/drapci-hook");
+  EXPECT_EQ(config.kubernetes.kubeconfig, "/etc/drapci/kubeconfig");
+  EXPECT_EQ(config.kubernetes.context, "node");
+  EXPECT_TRUE(config.kubernetes.watch_claims);
+  EXPECT_FALSE(config.kubernetes.claim_status);
+  EXPECT_TRUE(config.kubernetes.device_metadata);
+  EXPECT_EQ(config.kubernetes.collect_after_seconds, 3600);
 }
 
 TEST(Config, TheFirstMatchingRuleDecides) {
@@ -105,7 +131,12 @@ TEST(Config, TheFirstMatchingRuleDecides) {
   EXPECT_TRUE(fixed.enabled);
   EXPECT_EQ(fixed.vfs, Vfs::kFixed);
   EXPECT_EQ(fixed.vf_count, 4);
-  EXPECT_EQ(policy("0000:03:00.0", 0x8086, 0x10fb, 0x020000).vfs, Vfs::kExisting);
+  EXPECT_FALSE(fixed.shares || fixed.binding_conditions);
+  const hal::AcceleratorPolicy existing = policy("0000:03:00.0", 0x8086, 0x10fb, 0x020000);
+  EXPECT_EQ(existing.vfs, Vfs::kExisting);
+  EXPECT_TRUE(existing.shares);
+  EXPECT_EQ(existing.bandwidth, 2'500'000'000);
+  EXPECT_TRUE(existing.binding_conditions);
   EXPECT_EQ(policy("0000:03:00.0", 0x8086, 0x10fb, 0x020700).vfs, Vfs::kOnDemand);
   EXPECT_EQ(Good("").PolicyFor(Function("0000:03:00.0", 1, 2, 3)), hal::AcceleratorPolicy());
 }
@@ -227,6 +258,27 @@ TEST(Config, RefusesBadValuesAndSaysWhatIsAllowed) {
       "accelerators: [{match: {class: 0x02000000}}]",
       "accelerators: [{match: {}, vfCount: -1}]",
       "accelerators: [{match: {}, vfCount: 65536}]",
+      "accelerators: [{match: {}, shares: maybe}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: ''}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: G}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: 2.5G}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: -1G}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: 999k}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: 1001T}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: 9999999999999999999}]",
+      "accelerators: [{match: {}, shares: true, bandwidth: 10Gi}]",
+      "accelerators: [{match: {}, bindingConditions: 1}]",
+      "networkDevices: bridge",
+      "hook: drapci-hook",
+      "kubernetes: {kubeconfig: config}",
+      "kubernetes: {context: ''}",
+      "kubernetes: {watchClaims: yes}",
+      "kubernetes: {claimStatus: 'true'}",
+      "kubernetes: {deviceMetadata: 1}",
+      "kubernetes: {collectAfter: -1s}",
+      "kubernetes: {collectAfter: 25h}",
+      "kubernetes: {collectAfter: 10d}",
+      "kubernetes: {collectAfter: 2147483647h}",
   };
   for (const std::string& yaml : cases) {
     EXPECT_THAT(Errors(yaml), ElementsAre(AllOf(HasSubstr("1: "), HasSubstr("allowed: ")))) << yaml;
@@ -244,6 +296,18 @@ TEST(Config, AcceptsValuesAtTheirLimits) {
   EXPECT_EQ(Good("accelerators: [{match: {}, vfCount: 65535}]").accelerators[0].policy.vf_count,
             65535);
   EXPECT_TRUE(Good("accelerators:\n# - match: {}\n").accelerators.empty());
+  EXPECT_TRUE(Good("kubernetes:\n#  context: x\n").kubernetes.context.empty());
+  EXPECT_EQ(Good("kubernetes: {collectAfter: 0}").kubernetes.collect_after_seconds, 0);
+  EXPECT_EQ(Good("kubernetes: {collectAfter: 24h}").kubernetes.collect_after_seconds, 86400);
+  for (const auto& [text, value] : {std::pair{"1000000", int64_t{1'000'000}},
+                                    {"1000k", int64_t{1'000'000}},
+                                    {"1M", int64_t{1'000'000}},
+                                    {"10G", int64_t{10'000'000'000}},
+                                    {"1000T", int64_t{1'000'000'000'000'000}}}) {
+    const Config config =
+        Good(fmt::format("accelerators: [{{match: {{}}, shares: true, bandwidth: {}}}]", text));
+    EXPECT_EQ(config.accelerators[0].policy.bandwidth, value) << text;
+  }
 }
 
 TEST(Config, RefusesKeysThatContradictEachOther) {
@@ -251,6 +315,24 @@ TEST(Config, RefusesKeysThatContradictEachOther) {
               ElementsAre(HasSubstr("2: device needs vendor")));
   EXPECT_THAT(Errors("accelerators:\n- match: {}\n  vfs: existing\n  vfCount: 3\n"),
               ElementsAre(HasSubstr("4: vfCount has no meaning with vfs: existing")));
+  EXPECT_THAT(Errors("accelerators:\n- match: {}\n  bandwidth: 10G\n"),
+              ElementsAre(HasSubstr("3: bandwidth is what shares divide; it needs shares: true")));
+  EXPECT_THAT(Errors("accelerators:\n- match: {}\n  bindingConditions: true\n"),
+              ElementsAre(HasSubstr("3: bindingConditions needs kubernetes.watchClaims: true")));
+}
+
+TEST(Config, AcceptsKeysThatGoTogetherInAnyOrder) {
+  EXPECT_TRUE(
+      Good("accelerators:\n- match: {}\n  bandwidth: 10G\n  shares: true\n  vfs: existing\n")
+          .accelerators[0]
+          .policy.shares);
+  EXPECT_TRUE(Good("accelerators:\n- match: {}\n  bindingConditions: true\n"
+                   "kubernetes: {watchClaims: true}\n")
+                  .accelerators[0]
+                  .policy.binding_conditions);
+  EXPECT_FALSE(Good("accelerators:\n- match: {}\n  bindingConditions: false\n")
+                   .accelerators[0]
+                   .policy.binding_conditions);
 }
 
 TEST(Config, ReportsBrokenYamlInOneLineWithItsPlace) {

@@ -12,6 +12,23 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
+hal::NetworkRequest FullNetwork() {
+  return {.vf = {.mac = "02:11:22:33:44:55",
+                 .vlan = 0,
+                 .qos = 7,
+                 .service_vlan = false,
+                 .min_rate = 0,
+                 .max_rate = 200,
+                 .spoof_check = false,
+                 .trust = true,
+                 .link_state = hal::VfSettings::LinkState::kDisable},
+          .interface = "net1",
+          .mtu = 9000,
+          .addresses = {"10.0.0.2/24", "fd00::2/64"},
+          .stay = true,
+          .advisory_rate = true};
+}
+
 ClaimRecord FullRecord() {
   ClaimRecord record;
   record.request.uid = "6f2c1f60-1c1e-4e4e-9b1e-000000000001";
@@ -22,7 +39,10 @@ ClaimRecord FullRecord() {
                              .device = "pci-0000-02-00-0-vf3",
                              .share_id = "a671734a-e8e5-11e4-8fde-42010af09327",
                              .admin_access = true,
-                             .access = hal::Access::kVfio};
+                             .access = hal::Access::kVfio,
+                             .share = {{"bandwidth", 200'000'000}, {"memory", INT64_MAX}},
+                             .network = FullNetwork()};
+  record.request.alias = "nic";
   record.request.devices = {
       device,
       {.request_names = {"gpu"}, .pool = "node", .device = "pci-0000-03-00-0", .share_id = {}}};
@@ -30,16 +50,27 @@ ClaimRecord FullRecord() {
   record.holdings = {{.accelerator = "pci-0000-02-00-0",
                       .device = "pci-0000-02-00-0-vf3",
                       .part = "vf3",
+                      .share_id = "a671734a-e8e5-11e4-8fde-42010af09327",
                       .consumes = {{"memory", INT64_MAX}, {"vfs", 1}}}};
-  record.plan = {{"pci-0000-02-00-0", "sriov.vfs", "0000:02:00.0", "0 autoprobe=1", "8", true},
-                 {"pci-0000-02-00-0", "pci.driver", "0000:02:00.0/vf3", "none", "vfio-pci", false}};
+  record.plan = {
+      {"pci-0000-02-00-0", "sriov.vfs", "0000:02:00.0", "0 autoprobe=1", "8", true},
+      {"pci-0000-02-00-0", "pci.driver", "0000:02:00.0/vf3", "none", "vfio-pci", false, true}};
   record.answer.devices = {{.request = device,
                             .accelerator = "pci-0000-02-00-0",
                             .part = "vf3",
+                            .address = "0000:02:10.6",
+                            .interfaces = {{.address = "0000:02:10.6",
+                                            .host_name = "ens2v3",
+                                            .mac = "02:11:22:33:44:55",
+                                            .name = "net1",
+                                            .mtu = 1500,
+                                            .addresses = {"10.0.0.2/24"}},
+                                           {.address = "0000:02:10.7", .host_name = "x"}},
                             .cdi_ids = {"dra.pci/claim=pci-0000-02-00-0-vf3-x"}}};
   record.cdi_spec = "{\n  \"cdiVersion\": \"0.3.0\"\n}\n";
   record.boot_id = "11111111-2222-3333-4444-555555555555";
   record.trouble = "one line";
+  record.prepared_at = 1'795'000'000;
   record.standing = true;
   return record;
 }
@@ -53,6 +84,7 @@ void ExpectEqual(const ClaimRecord& a, const ClaimRecord& b) {
   EXPECT_EQ(a.cdi_spec, b.cdi_spec);
   EXPECT_EQ(a.boot_id, b.boot_id);
   EXPECT_EQ(a.trouble, b.trouble);
+  EXPECT_EQ(a.prepared_at, b.prepared_at);
   EXPECT_EQ(a.standing, b.standing);
 }
 
@@ -81,6 +113,73 @@ TEST(RecordCodec, TheLeastRecordComesBack) {
   const Result<ClaimRecord> back = DecodeRecord(EncodeRecord(record));
   ASSERT_TRUE(back) << back.error().what;
   ExpectEqual(*back, record);
+}
+
+TEST(RecordCodec, EveryStateOfAnInterfaceComesBack) {
+  using LinkState = hal::VfSettings::LinkState;
+  ClaimRecord record = FullRecord();
+  std::vector<hal::NetworkRequest> requests(5);
+  requests[1].vf.link_state = LinkState::kAuto;
+  requests[2].vf.link_state = LinkState::kEnable;
+  requests[3].vf.service_vlan = true;
+  requests[3].vf.spoof_check = true;
+  requests[4].vf.trust = false;
+  for (const hal::NetworkRequest& request : requests) {
+    record.request.devices[0].network = request;
+    const Result<ClaimRecord> back = DecodeRecord(EncodeRecord(record));
+    ASSERT_TRUE(back) << back.error().what;
+    ExpectEqual(*back, record);
+  }
+}
+
+// As version 0.1.0 wrote it: a node is updated while claims are held.
+TEST(RecordCodec, ReadsARecordOfTheVersionBefore) {
+  const Result<ClaimRecord> record = DecodeRecord(
+      R"({"version":1,"uid":"u-1","namespace":"default","name":"nic","state":"prepared",)"
+      R"("devices":[{"requests":["nic"],"pool":"node","device":"pci-0000-02-00-0-vf3","access":"kernel"}],)"
+      R"("holdings":[{"accelerator":"pci-0000-02-00-0","device":"pci-0000-02-00-0-vf3","part":"vf3",)"
+      R"("consumes":[{"counter":"vfs","amount":1}]}],)"
+      R"("plan":[{"accelerator":"pci-0000-02-00-0","setting":"sriov.vfs","target":"0000:02:00.0",)"
+      R"("before":"0 autoprobe=1","want":"8 autoprobe=1","shared":true}],)"
+      R"("answer":[{"request":{"requests":["nic"],"pool":"node","device":"pci-0000-02-00-0-vf3",)"
+      R"("access":"kernel"},"accelerator":"pci-0000-02-00-0","part":"vf3",)"
+      R"("cdiIDs":["dra.pci/claim=pci-0000-02-00-0-vf3-u-1"]}],"cdiSpec":"{}","bootID":"b"})");
+  ASSERT_TRUE(record) << record.error().what;
+  ClaimRecord expected;
+  expected.request = {
+      .uid = "u-1",
+      .namespace_name = "default",
+      .name = "nic",
+      .devices = {{.request_names = {"nic"}, .pool = "node", .device = "pci-0000-02-00-0-vf3"}}};
+  expected.state = ClaimState::kPrepared;
+  expected.holdings = {{.accelerator = "pci-0000-02-00-0",
+                        .device = "pci-0000-02-00-0-vf3",
+                        .part = "vf3",
+                        .consumes = {{"vfs", 1}}}};
+  expected.plan = {
+      {"pci-0000-02-00-0", "sriov.vfs", "0000:02:00.0", "0 autoprobe=1", "8 autoprobe=1", true}};
+  expected.answer.devices = {{.request = expected.request.devices[0],
+                              .accelerator = "pci-0000-02-00-0",
+                              .part = "vf3",
+                              .cdi_ids = {"dra.pci/claim=pci-0000-02-00-0-vf3-u-1"}}};
+  expected.cdi_spec = "{}";
+  expected.boot_id = "b";
+  ExpectEqual(*record, expected);
+}
+
+TEST(RecordCodec, ARecordThatUsesNothingNewReadsLikeOneOfTheVersionBefore) {
+  ClaimRecord record = FullRecord();
+  record.request.alias.clear();
+  record.prepared_at = 0;
+  record.holdings[0].share_id.clear();
+  record.plan[1].advisory = false;
+  record.request.devices.erase(record.request.devices.begin());
+  record.answer.devices = {{.request = record.request.devices[0]}};
+  const std::string text = EncodeRecord(record);
+  for (const char* key : {"alias", "preparedAt", "shareID", "share\"", "network", "address",
+                          "interfaces", "advisory"}) {
+    EXPECT_EQ(text.find(fmt::format("\"{}", key)), std::string::npos) << key << " in " << text;
+  }
 }
 
 TEST(RecordCodec, BytesThatAreNoTextComeBackUnchanged) {
@@ -178,6 +277,35 @@ TEST(RecordCodec, AnAmountThatNoCounterCanHoldIsRefused) {
   EXPECT_FALSE(CheckRecord(record));
 }
 
+TEST(RecordCodec, AWrongFieldOfAnInterfaceIsNamed) {
+  const json full = json::parse(EncodeRecord(FullRecord()));
+  const json device = full["devices"][0];
+  for (const auto& [key, value] : device["network"].items()) {
+    json text = full;
+    text["devices"][0]["network"][key] = {{"wrong", 1}};
+    EXPECT_THAT(Refusal(text.dump()), HasSubstr("record.devices[0].network." + key)) << value;
+  }
+  const std::vector<std::tuple<std::string, json, std::string>> cases = {
+      {"/devices/0/network", 5, "record.devices[0].network is no object"},
+      {"/devices/0/network/vlan", -1, "network.vlan is not 0 to 2147483647"},
+      {"/devices/0/network/qos", int64_t{1} << 40, "network.qos is not 0 to"},
+      {"/devices/0/network/linkState", "up", "network.linkState is 'up', which is unknown"},
+      {"/devices/0/share", 5, "record.devices[0].share is no list"},
+      {"/devices/0/share/1/amount", -1, "record.devices[0].share[1].amount is no amount"},
+      {"/devices/0/share/1/capacity", 7, "record.devices[0].share[1].capacity is no text"},
+      {"/answer/0/interfaces/1", 1, "record.answer[0].interfaces[1] is no object"},
+      {"/answer/0/interfaces/0/addresses/0", 1, "record.answer[0].interfaces[0].addresses"},
+      {"/answer/0/request/network/mtu", "x", "record.answer[0].request.network.mtu"},
+      {"/holdings/0/shareID", 1, "record.holdings[0].shareID is no text"},
+      {"/plan/1/advisory", 1, "record.plan[1].advisory is neither"},
+  };
+  for (const auto& [pointer, value, refusal] : cases) {
+    json text = full;
+    text[json::json_pointer(pointer)] = value;
+    EXPECT_THAT(Refusal(text.dump()), HasSubstr(refusal));
+  }
+}
+
 TEST(RecordCodec, UnknownWordsAreRefused) {
   json text = json::parse(EncodeRecord(FullRecord()));
   text["state"] = "resting";
@@ -236,6 +364,21 @@ TEST(RecordCodec, CheckRecordRefusesWhatDecodeWouldRefuse) {
   record.answer.devices[0].cdi_ids.resize(4097);
   EXPECT_FALSE(CheckRecord(record));
   EXPECT_FALSE(DecodeRecord(EncodeRecord(record)));
+  const std::vector<void (*)(ClaimRecord&)> faults = {
+      [](ClaimRecord& r) { r.request.devices[0].share["bandwidth"] = -1; },
+      [](ClaimRecord& r) { r.request.devices[0].request_names.resize(4097); },
+      [](ClaimRecord& r) { r.request.devices[0].network->vf.max_rate = -1; },
+      [](ClaimRecord& r) { r.request.devices[0].network->addresses.resize(4097); },
+      [](ClaimRecord& r) { r.answer.devices[0].request.network->mtu = -1; },
+      [](ClaimRecord& r) { r.answer.devices[0].interfaces.resize(4097); },
+      [](ClaimRecord& r) { r.answer.devices[0].interfaces[0].mtu = -1; },
+  };
+  for (size_t i = 0; i < faults.size(); ++i) {
+    record = FullRecord();
+    faults[i](record);
+    EXPECT_FALSE(CheckRecord(record)) << i;
+    EXPECT_FALSE(DecodeRecord(EncodeRecord(record))) << i;
+  }
 }
 
 TEST(RecordCodec, EveryTruncationIsRefused) {
