@@ -19,7 +19,8 @@ namespace {
 // The API server's own limits (staging/src/k8s.io/api/resource/v1/types.go).
 constexpr size_t kMaxConfigs = 64, kMaxRequests = 64, kMaxCapacities = 64;
 constexpr size_t kMaxNodeTerms = 64, kMaxNodeNames = 1024;  // ours
-constexpr size_t kMaxName = 253, kMaxRequestName = 2 * 63 + 1, kMaxDeviceName = 63, kMaxPool = 512;
+constexpr size_t kMaxName = 253, kMaxRequestName = 2 * 63 + 1, kMaxDeviceName = 63, kMaxAlias = 63,
+                 kMaxPool = 512;
 
 // One entry of the allocation's configuration that is ours.
 struct ConfigEntry {
@@ -204,6 +205,18 @@ Result<> CheckNode(const JsonField& selector, std::string_view node_name) {
   return Fail(std::move(error));
 }
 
+// What the pod calls a claim that was made from a template. It names a directory in containers.
+Result<std::string> DecodeAlias(const JsonField& annotations) {
+  DRAPCI_CHECK(annotations.IsObject());
+  const JsonField field = annotations["resource.kubernetes.io/pod-claim-name"];
+  DRAPCI_TRY(std::string alias, field.Text());
+  const bool label = alias.size() <= kMaxAlias && std::ranges::all_of(alias, [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+                     });
+  if (!label) return Fail(field.Wrong("is no name of a claim in a pod: a-z, 0-9 and '-'"));
+  return alias;
+}
+
 Result<> DecodeIdentity(const JsonField& claim, driver::ClaimRequest& request) {
   DRAPCI_CHECK(claim.IsObject());
   DRAPCI_TRY(const std::string version, claim["apiVersion"].Text());
@@ -219,6 +232,7 @@ Result<> DecodeIdentity(const JsonField& claim, driver::ClaimRequest& request) {
   if (const JsonField field = metadata["namespace"]; field.present()) {
     DRAPCI_TRY(request.namespace_name, field.Name(kMaxName));
   }
+  DRAPCI_TRY(request.alias, DecodeAlias(metadata["annotations"]));
   const JsonField uid = metadata["uid"];
   DRAPCI_TRY(request.uid, uid.Text());
   if (!request.uid.empty() && !driver::IsValidUid(request.uid)) {

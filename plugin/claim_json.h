@@ -8,7 +8,8 @@
 
 namespace drapci::plugin {
 
-// Reads the claim's identity, and of `status.allocation` what concerns `driver_name`:
+// Reads the claim's identity (of a template's claim, the pod's name for it too), and of
+// `status.allocation` what concerns `driver_name`:
 //  - results of other drivers, and their opaque configuration, are skipped without a look, and so
 //    are fields that are not known (skipNodeOperations, tolerations, ...);
 //  - a result's request "req/sub" is answered under the name "req", as containers ask for it;

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "plugin/quantity.h"
 #include "plugin/text.h"
 
 namespace drapci::plugin {
@@ -24,6 +25,13 @@ void Convert(const std::map<std::string, hal::AttributeValue>& from,
       attribute.set_string_value(Printable(*text, kMaxText));
     }
   }
+}
+
+void Convert(const hal::ContainerInterface& from, v1::Interface& to) {
+  to.set_name(Printable(from.name, kMaxText));
+  to.set_host_name(Printable(from.host_name, kMaxText));
+  to.set_mac(from.mac);
+  for (const std::string& address : from.addresses) to.add_addresses(address);
 }
 
 void Convert(const hal::PciFunction& from, v1::Accelerator& to) {
@@ -82,6 +90,10 @@ void Convert(const driver::Device& from, v1::Device& to) {
   to.set_unusable(Printable(from.unusable, kMaxText));
   to.set_excluded(Printable(from.excluded, kMaxText));
   for (const auto& [name, amount] : from.part.consumes) (*to.mutable_consumes())[name] = amount;
+  for (const auto& [name, capacity] : from.part.capacities) {
+    (*to.mutable_capacities())[name] = FormatQuantity(capacity.value);
+  }
+  for (const std::string& uid : from.shared_by) to.add_shared_by(uid);
   Convert(from.part.attributes, *to.mutable_attributes());
 }
 
@@ -92,6 +104,7 @@ void Convert(const driver::Step& from, v1::Step& to) {
   to.set_before(Printable(from.before, kMaxText));
   to.set_want(Printable(from.want, kMaxText));
   to.set_shared(from.shared);
+  to.set_advisory(from.advisory);
 }
 
 void Convert(const driver::PreparedDevice& from, v1::PreparedDevice& to) {
@@ -100,6 +113,13 @@ void Convert(const driver::PreparedDevice& from, v1::PreparedDevice& to) {
   to.set_device(from.request.device);
   to.set_share_id(from.request.share_id);
   for (const std::string& id : from.cdi_ids) to.add_cdi_device_ids(id);
+  for (const auto& [name, amount] : from.request.share) {
+    (*to.mutable_share())[Printable(name, kMaxText)] = FormatQuantity(amount);
+  }
+  to.set_address(from.address);
+  for (const hal::ContainerInterface& interface : from.interfaces) {
+    Convert(interface, *to.add_interfaces());
+  }
 }
 
 void Convert(const driver::ClaimRecord& from, v1::Claim& to) {
@@ -113,9 +133,7 @@ void Convert(const driver::ClaimRecord& from, v1::Claim& to) {
   } else {
     // Not prepared, or no longer: what it asks for, without CDI names.
     for (const driver::DeviceRequest& device : from.request.devices) {
-      Convert(
-          driver::PreparedDevice{.request = device, .accelerator = {}, .part = {}, .cdi_ids = {}},
-          *to.add_devices());
+      Convert(driver::PreparedDevice{.request = device}, *to.add_devices());
     }
   }
   for (const driver::Step& step : from.plan) Convert(step, *to.add_plan());

@@ -24,13 +24,14 @@ ServerUnaryReactor* Reply(CallbackServerContext* context, const grpc::Status& st
 
 Result<driver::ClaimRequest> Decode(const v1::ClaimInput& input, std::string_view driver_name) {
   if (!input.claim_json().empty()) {
-    if (!input.name().empty() || input.devices_size() > 0 || !input.config_json().empty()) {
+    if (!input.name().empty() || input.devices_size() > 0 || !input.config_json().empty() ||
+        input.share_size() > 0) {
       return Fail(Code::kInvalid, "give a claim file, or a name and devices; not both");
     }
     return ClaimFromJson(input.claim_json(), driver_name);
   }
   return ClaimFromDevices(input.name(), {input.devices().begin(), input.devices().end()},
-                          input.config_json());
+                          input.config_json(), {input.share().begin(), input.share().end()});
 }
 
 bool IsCalled(const driver::ClaimRequest& claim, std::string_view name) {

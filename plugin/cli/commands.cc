@@ -12,6 +12,23 @@ namespace {
 
 using Stub = v1::Control::Stub;
 
+Outcome<> AddShares(const std::vector<std::string>& shares, v1::ClaimInput& input) {
+  for (const std::string& share : shares) {
+    const size_t equals = share.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == share.size()) {
+      return Fail(ExitCode::kUsage,
+                  fmt::format("--share {}: must be CAPACITY=QUANTITY, such as bandwidth=200M",
+                              Printable(share)));
+    }
+    const std::string capacity = share.substr(0, equals);
+    if (!input.mutable_share()->insert({capacity, share.substr(equals + 1)}).second) {
+      return Fail(ExitCode::kUsage,
+                  fmt::format("--share {}: is given twice; leave one out", Printable(capacity)));
+    }
+  }
+  return {};
+}
+
 Outcome<v1::ClaimInput> Input(const ClaimOptions& options) {
   v1::ClaimInput input;
   if (!options.file.empty()) {
@@ -20,6 +37,7 @@ Outcome<v1::ClaimInput> Input(const ClaimOptions& options) {
   }
   input.set_name(options.name);
   for (const std::string& device : options.devices) input.add_devices(device);
+  DRAPCI_CHECK(AddShares(options.shares, input));
   if (!options.config_file.empty()) {
     DRAPCI_TRY(*input.mutable_config_json(), ReadObjectFile(options.config_file));
   }

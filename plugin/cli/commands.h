@@ -22,7 +22,8 @@ struct ClaimOptions {
   std::string file;  // "-": standard input
   std::string name;
   std::vector<std::string> devices;
-  std::string config_file;  // opaque configuration for the short form
+  std::vector<std::string> shares;  // "bandwidth=200M": a share of each device
+  std::string config_file;          // opaque configuration for the short form
 };
 
 // What is to be printed on standard output, and the exit code.

@@ -9,10 +9,20 @@ _drapci() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      devices|device|claims|plan|prepare|unprepare|verify|version|completion) command=$word; break ;;
+      devices|device|claims|plan|prepare|unprepare|verify|credentials|version|completion) command=$word; break ;;
     esac
   done
   local words="-o --output --socket --timeout --help"
+  if [[ $command == credentials ]]; then
+    case $prev in
+      -o|--output|--certificate-authority|--token-file) COMPREPLY=($(compgen -f -- "$cur")) ;;
+      --token) COMPREPLY=(-) ;;
+      --server|--node) ;;
+      *) words="--server --certificate-authority --token-file --token --node -o --output --help"
+        COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
+    esac
+    return
+  fi
   case $prev in
     -o|--output) words="table wide json yaml" ;;
     -f|--file|--config|--socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -21,9 +31,9 @@ _drapci() {
     completion) words="bash zsh fish" ;;
     *)
       if [[ -z $command && $cur != -* ]]; then
-        words="devices device claims plan prepare unprepare verify version completion"
+        words="devices device claims plan prepare unprepare verify credentials version completion"
       elif [[ $command == plan || $command == prepare ]]; then
-        words="-f --file --name --device --config $words"
+        words="-f --file --name --device --share --config $words"
       fi ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -39,15 +49,22 @@ constexpr std::string_view kFish =
     R"sh(# fish completion for drapci: drapci completion fish | source
 function __drapci_devices; drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }'; end
 function __drapci_claims; drapci claims 2>/dev/null | awk 'NR > 1 { print $2; print $3 }'; end
-set -l commands devices device claims plan prepare unprepare verify version completion
+set -l commands devices device claims plan prepare unprepare verify credentials version completion
 complete -c drapci -f
 complete -c drapci -n __fish_use_subcommand -a "$commands"
-complete -c drapci -s o -l output -x -a "table wide json yaml"
+complete -c drapci -n "not __fish_seen_subcommand_from credentials" -s o -l output -x -a "table wide json yaml"
+complete -c drapci -n "__fish_seen_subcommand_from credentials" -s o -l output -r -F
+complete -c drapci -n "__fish_seen_subcommand_from credentials" -l server -x
+complete -c drapci -n "__fish_seen_subcommand_from credentials" -l node -x
+complete -c drapci -n "__fish_seen_subcommand_from credentials" -l certificate-authority -r -F
+complete -c drapci -n "__fish_seen_subcommand_from credentials" -l token-file -r -F
+complete -c drapci -n "__fish_seen_subcommand_from credentials" -l token -x -a "-"
 complete -c drapci -l socket -r -F
 complete -c drapci -l timeout -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -s f -l file -r -F
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l name -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l config -r -F
+complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l share -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l device -x -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from device" -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from unprepare" -a "(__drapci_claims)"

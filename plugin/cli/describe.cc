@@ -1,6 +1,7 @@
 #include "plugin/cli/describe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -89,6 +90,12 @@ void AddState(const DeviceSummary& summary, Sheet& sheet) {
   sheet.Add("Reason", summary.reason);
 }
 
+// What shares of a device are made of.
+void AddCapacities(const v1::Device* device, Sheet& sheet) {
+  if (device == nullptr) return;
+  sheet.AddList("Capacities", {device->capacities().begin(), device->capacities().end()});
+}
+
 Table Parts(const v1::Accelerator& accelerator) {
   Table table({"NAME", "PROFILE", "ADDRESS", "DRIVER", "STATE", "HELD-BY", "REASON"});
   for (const auto& device : accelerator.devices()) {
@@ -132,9 +139,9 @@ DeviceSummary Summarize(const v1::Accelerator& accelerator, const v1::Device* de
   } else if (device != nullptr && !device->excluded().empty()) {
     out.state = "excluded";
     out.reason = device->excluded();
-  } else if (device != nullptr && !device->excluded().empty()) {
-    out.state = "excluded";
-    out.reason = device->excluded();
+  } else if (device != nullptr && !device->shared_by().empty()) {
+    out.state = "shared";
+    out.held_by = fmt::format("{}", fmt::join(device->shared_by(), ","));
   } else {
     out.state = "free";
   }
@@ -165,6 +172,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
     for (const auto& [counter, amount] : part->consumes())
       consumes[counter] = fmt::format("{}", amount);
     sheet.AddList("Consumes", consumes);
+    AddCapacities(&*part, sheet);
     sheet.AddList("Attributes", Texts(part->attributes()));
     return sheet.Take();
   }
@@ -179,6 +187,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
               accelerator.iommu_group().empty() ? "none (no vfio)" : accelerator.iommu_group(),
               sheet);
   AddState(Summarize(accelerator, self), sheet);
+  AddCapacities(self, sheet);
   sheet.AddList("Counters", Counters(accelerator));
   sheet.AddList("Attributes", Texts(accelerator.attributes()));
   sheet.AddTable("Devices", Parts(accelerator));

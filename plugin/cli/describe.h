@@ -10,8 +10,8 @@ namespace drapci::cli {
 
 struct DeviceSummary {
   std::string name, profile, address, driver;
-  std::string state;    // "free", "held", "excluded", "unusable", "foreign", "gone"
-  std::string held_by;  // UID of the claim
+  std::string state;    // "free", "held", "shared", "excluded", "unusable", "foreign", "gone"
+  std::string held_by;  // UID of the claim, or those of the claims that share it
   std::string reason;   // why it cannot be given; empty when it can
 };
 

@@ -1,5 +1,6 @@
 // drapci: the command line of drapcid.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -7,6 +8,7 @@
 
 #include "plugin/cli/commands.h"
 #include "plugin/cli/completion.h"
+#include "plugin/cli/credentials.h"
 #include "plugin/cli/text.h"
 
 namespace {
@@ -37,8 +39,36 @@ void AddClaimOptions(CLI::App& command, ClaimOptions& claim) {
                      ->needs(name)
                      ->allow_extra_args(false);
   name->needs(device);
+  command
+      .add_option("--share", claim.shares,
+                  "take only this of each device, such as bandwidth=200M; may be repeated")
+      ->needs(device)
+      ->allow_extra_args(false)
+      ->type_name("CAPACITY=QUANTITY");
   command.add_option("--config", claim.config_file, "file with a config.dra.pci/v1alpha1 object")
       ->needs(device)
+      ->type_name("FILE");
+}
+
+void AddCredentialOptions(CLI::App& command, CredentialOptions& options) {
+  command.add_option("--server", options.server, "URL of the API server")
+      ->required()
+      ->type_name("URL");
+  command
+      .add_option("--certificate-authority", options.certificate_authority,
+                  "certificates that the API server's is checked against")
+      ->required()
+      ->type_name("FILE");
+  auto* file = command
+                   .add_option("--token-file", options.token_file,
+                               "service account token; read anew whenever it changes")
+                   ->type_name("FILE");
+  command.add_option("--token", options.token, "read the token from standard input and keep it")
+      ->excludes(file)
+      ->type_name("-");
+  command.add_option("--node", options.node, "the node that the token should be bound to");
+  command.add_option("-o,--output", options.kubeconfig, "the kubeconfig to write")
+      ->default_val(options.kubeconfig)
       ->type_name("FILE");
 }
 
@@ -102,6 +132,15 @@ int Main(int argc, char** argv) {
       ->required();
   command("verify", "compare journal, hardware and CDI; exit 1 when they differ",
           [&] { return Verify(options); });
+  CredentialOptions credentials;
+  AddCredentialOptions(
+      *command("credentials", "write a kubeconfig for the daemon from a service account token",
+               [&] {
+                 const auto now = std::chrono::system_clock::now();
+                 return Credentials(credentials, STDIN_FILENO,
+                                    std::chrono::floor<std::chrono::seconds>(now));
+               }),
+      credentials);
   command("version", "versions of this program and of the daemon",
           [&] { return Version(options, DRAPCI_VERSION); });
   std::string shell;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "plugin/cli/describe.h"
@@ -23,9 +24,17 @@ std::string Data(const Json& value, Format format) {
   return json ? text + "\n" : JsonToYaml(text);
 }
 
+// "pci-0000-02-00-0 bandwidth=200M": the device, and what a share takes of it.
+std::string DeviceText(const v1::PreparedDevice& device) {
+  std::string text = device.device();
+  const std::map<std::string, std::string> share(device.share().begin(), device.share().end());
+  for (const auto& [capacity, amount] : share) text += fmt::format(" {}={}", capacity, amount);
+  return text;
+}
+
 std::string DeviceList(const v1::Claim& claim) {
-  std::vector<std::string_view> names;
-  for (const auto& device : claim.devices()) names.push_back(device.device());
+  std::vector<std::string> names;
+  for (const auto& device : claim.devices()) names.push_back(DeviceText(device));
   return fmt::format("{}", fmt::join(names, ","));
 }
 
@@ -39,7 +48,7 @@ std::string CdiList(const google::protobuf::RepeatedPtrField<v1::PreparedDevice>
 Table PreparedTable(const google::protobuf::RepeatedPtrField<v1::PreparedDevice>& devices) {
   Table table({"REQUEST", "DEVICE", "CDI-DEVICE"});
   for (const auto& device : devices) {
-    table.Add({fmt::format("{}", fmt::join(device.request_names(), ",")), device.device(),
+    table.Add({fmt::format("{}", fmt::join(device.request_names(), ",")), DeviceText(device),
                fmt::format("{}", fmt::join(device.cdi_device_ids(), ","))});
   }
   return table;
@@ -123,9 +132,11 @@ std::string RenderPlan(const v1::PlanResponse& answer, Format format) {
                         : "Steps:\n";
   int number = 0;
   for (const auto& step : answer.steps()) {
-    out += Printable(fmt::format("{:3}. {} {}: {} -> {}{}", ++number, step.setting(), step.target(),
-                                 step.before(), step.want(), step.shared() ? "   (shared)" : "")) +
-           "\n";
+    out +=
+        Printable(fmt::format("{:3}. {} {}: {} -> {}{}{}", ++number, step.setting(), step.target(),
+                              step.before(), step.want(), step.shared() ? "   (shared)" : "",
+                              step.advisory() ? "   (advisory)" : "")) +
+        "\n";
   }
   out += "\nDevices:\n" + PreparedTable(answer.devices()).Render("  ");
   std::string spec = answer.cdi_spec();

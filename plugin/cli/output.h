@@ -13,8 +13,9 @@ enum class Format { kTable, kWide, kJson, kYaml };
 std::optional<Format> ParseFormat(std::string_view text);
 
 // One line for each device: NAME PROFILE ADDRESS DRIVER STATE HELD-BY REASON. An accelerator that
-// offers no device has a line of its own. STATE is free, held, excluded (free, but no room beside
-// what is held), unusable, foreign or gone.
+// offers no device has a line of its own. STATE is free, held, shared (by the claims in HELD-BY;
+// there may be room for more), excluded (free, but no room beside what is held), unusable, foreign
+// or gone.
 std::string RenderDevices(const v1::ListDevicesResponse& answer, Format format);
 
 // All that is known of `name`, an accelerator or one of its devices. `answer` was asked for it
@@ -22,7 +23,8 @@ std::string RenderDevices(const v1::ListDevicesResponse& answer, Format format);
 std::string RenderDevice(const v1::ListDevicesResponse& answer, std::string_view name,
                          Format format);
 
-// NAMESPACE NAME UID STATE DEVICES TROUBLE
+// NAMESPACE NAME UID STATE DEVICES TROUBLE; a share among DEVICES is followed by what it takes:
+// "pci-0000-02-00-0 bandwidth=200M".
 std::string RenderClaims(const v1::ListClaimsResponse& answer, Format format);
 
 // The steps in order, the devices and the CDI specification.
