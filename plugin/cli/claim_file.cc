@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -14,22 +13,6 @@
 
 namespace drapci::cli {
 namespace {
-
-Outcome<std::string> ReadAll(int fd, std::string_view name) {
-  std::string text;
-  char buffer[64 * 1024];
-  for (;;) {
-    const ssize_t got = read(fd, buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Fail(ExitCode::kFailed, Error::FromErrno(errno, name).what);
-    if (got == 0) return text;
-    text.append(buffer, static_cast<size_t>(got));
-    if (text.size() > kMaxFileSize) {
-      return Fail(ExitCode::kFailed, fmt::format("{}: larger than {} bytes; a claim is far smaller",
-                                                 name, kMaxFileSize));
-    }
-  }
-}
 
 // nlohmann's own text, from "parse error at line 1, column 3: ..." on.
 std::string JsonComplaint(std::string_view text) {

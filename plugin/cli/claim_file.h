@@ -5,10 +5,9 @@
 #include <string_view>
 
 #include "plugin/cli/failure.h"
+#include "plugin/cli/files.h"
 
 namespace drapci::cli {
-
-inline constexpr size_t kMaxFileSize = 1 << 20;  // bytes
 
 // The file at `path` ("-": standard input) as JSON text; it may be JSON or YAML. Refused with one
 // line that names the file: what cannot be read, is longer than kMaxFileSize, or is neither.
