@@ -128,5 +128,62 @@ TEST(Ledger, ReleasesAnUnknownClaimWithoutEffect) {
   EXPECT_EQ(ledger.Holder("nic-vf0"), "a");
 }
 
+Holding Share(std::string id, int vf, int64_t bandwidth) {
+  return {.accelerator = "nic",
+          .device = "nic",
+          .part = "vf" + std::to_string(vf),
+          .share_id = std::move(id),
+          .consumes = {{"vfs", 1}, {"bandwidth", bandwidth}}};
+}
+const Stocks kShared = {{"nic", {{"vfs", 3}, {"bandwidth", 1000}}}};
+
+TEST(Ledger, GivesOneDeviceToManyInShares) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Hold("a", {Share("1", 0, 400)}, {}, kShared));
+  ASSERT_TRUE(ledger.Hold("b", {Share("2", 1, 600)}, {}, kShared));
+  EXPECT_EQ(ledger.Sharers("nic", "nic"), (std::set<std::string>{"a", "b"}));
+  EXPECT_EQ(ledger.CountersUsed("nic"),
+            (std::map<std::string, int64_t>{{"bandwidth", 1000}, {"vfs", 2}}));
+  EXPECT_EQ(ledger.Holder("nic-vf1"), "b");
+  EXPECT_EQ(ledger.Holder("nic"), "");
+  ledger.Release("a");
+  EXPECT_EQ(ledger.Sharers("nic", "nic"), (std::set<std::string>{"b"}));
+}
+
+TEST(Ledger, RefusesSharesBeyondTheTotal) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Hold("a", {Share("1", 0, 800)}, {}, kShared));
+  const auto refused = ledger.Hold("b", {Share("2", 1, 300)}, {}, kShared);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().what,
+            "nic needs 300 of its 'bandwidth', 200 of 1000 are left: held by claim a");
+}
+
+TEST(Ledger, GivesAShareAndThePartThatStandsForItOnce) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Hold("a", {Share("1", 0, 1)}, {}, kShared));
+  EXPECT_EQ(ledger.Hold("b", {Share("1", 1, 1)}, {}, kShared).error().code, Code::kConflict);
+  EXPECT_EQ(ledger.Hold("b", {Share("2", 0, 1)}, {}, kShared).error().code, Code::kConflict);
+}
+
+TEST(Ledger, ExcludesTheWholeWhileAShareIsHeld) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Hold("a", {Share("1", 0, 1)}, {}, kShared));
+  EXPECT_EQ(ledger.Hold("b", {Whole()}, {}, kStock).error().code, Code::kConflict);
+  ledger.Release("a");
+  ASSERT_TRUE(ledger.Hold("b", {Whole()}, {}, kStock));
+  EXPECT_EQ(ledger.Hold("a", {Share("1", 0, 1)}, {}, kShared).error().code, Code::kConflict);
+}
+
+TEST(Ledger, SharesWithoutAPartOfTheirOwnStandBesideEachOther) {
+  Ledger ledger;
+  Holding first = Share("1", 0, 400), second = Share("2", 0, 400);
+  first.part = second.part = "";
+  ASSERT_TRUE(ledger.Hold("a", {first}, {}, kShared));
+  ASSERT_TRUE(ledger.Hold("b", {second}, {}, kShared));
+  second.share_id = "1";
+  EXPECT_EQ(ledger.Hold("c", {second}, {}, kShared).error().code, Code::kConflict);
+}
+
 }  // namespace
 }  // namespace drapci::driver

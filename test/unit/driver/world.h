@@ -127,7 +127,10 @@ struct World {
         sysfs(machine.sysfs, fuse),
         cdi(machine.state, fuse),
         journal(fuse),
-        host{sysfs, machine.dev, machine.netlink, machine.events, machine.clock} {
+        host{sysfs,          machine.dev,  machine.netlink, machine.namespaces,
+             machine.events, machine.clock} {
+    // Where no hook is installed, as on the machine that builds.
+    if (config.hook == kDefaultHook) config.network_devices = NetworkDevices::kNone;
     machine.kernel.SetFile("/proc/self/mountinfo", "");
     machine.kernel.SetFile("/proc/swaps", "");
     EXPECT_TRUE(machine.kernel.AddDriver(sim::VfioPci()));
@@ -156,10 +159,25 @@ struct World {
                                  .admin_access = false,
                                  .access = access});
     }
+    return Prepare(std::move(request));
+  }
+  Result<PreparedClaim> Prepare(ClaimRequest request) {
     std::promise<Result<PreparedClaim>> promise;
     manager->Prepare(std::move(request),
                      [&](Result<PreparedClaim> result) { promise.set_value(std::move(result)); });
     return promise.get_future().get();
+  }
+  // One share of `device`, in a claim of its own.
+  Result<PreparedClaim> PrepareShare(std::string uid, std::string device,
+                                     std::map<std::string, int64_t> share) {
+    DeviceRequest wish{.request_names = {"r"}, .pool = "pool", .device = std::move(device)};
+    wish.share_id = "share-of-" + uid;
+    wish.share = std::move(share);
+    return Prepare({.uid = uid,
+                    .namespace_name = "ns",
+                    .name = uid,
+                    .alias = {},
+                    .devices = {std::move(wish)}});
   }
   Result<> Unprepare(std::string uid) {
     std::promise<Result<>> promise;
