@@ -33,7 +33,7 @@ _drapci() {
       if [[ -z $command && $cur != -* ]]; then
         words="devices device claims plan prepare unprepare verify credentials version completion"
       elif [[ $command == plan || $command == prepare ]]; then
-        words="-f --file --name --device --config $words"
+        words="-f --file --name --device --share --config $words"
       fi ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -64,6 +64,7 @@ complete -c drapci -l timeout -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -s f -l file -r -F
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l name -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l config -r -F
+complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l share -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l device -x -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from device" -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from unprepare" -a "(__drapci_claims)"

@@ -39,6 +39,12 @@ void AddClaimOptions(CLI::App& command, ClaimOptions& claim) {
                      ->needs(name)
                      ->allow_extra_args(false);
   name->needs(device);
+  command
+      .add_option("--share", claim.shares,
+                  "take only this of each device, such as bandwidth=200M; may be repeated")
+      ->needs(device)
+      ->allow_extra_args(false)
+      ->type_name("CAPACITY=QUANTITY");
   command.add_option("--config", claim.config_file, "file with a config.dra.pci/v1alpha1 object")
       ->needs(device)
       ->type_name("FILE");
