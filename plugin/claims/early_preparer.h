@@ -2,8 +2,6 @@
 // before the pod is bound to the node, so that a failure sends the pod elsewhere.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,9 +17,10 @@ std::string PreparedCondition(std::string_view driver_name);
 std::string PrepareFailedCondition(std::string_view driver_name);
 
 // Follows the claims of a ClaimReader with a watch. An allocation that lists our condition is
-// prepared once, and the outcome written to the claim; conditions of an earlier allocation
-// (allocationTimestamp) do not count. What was prepared for an allocation that is gone again is
-// released, unless the kubelet has asked for it meanwhile. On the loop's thread.
+// prepared once, and the outcome written to the claim until the server has taken it; conditions of
+// an earlier allocation (allocationTimestamp) do not count. What was prepared for an allocation
+// that is gone again is released, unless the kubelet has asked for it meanwhile; after a restart of
+// the daemon that is not known any more, and left to the garbage collector. On the loop's thread.
 class EarlyPreparer {
  public:
   EarlyPreparer(kube::Loop& loop, driver::Manager& manager, StatusWriter& statuses,
@@ -34,7 +33,7 @@ class EarlyPreparer {
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // answers that come too late find it gone
 };
 
 }  // namespace drapci::plugin::claims

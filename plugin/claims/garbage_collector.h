@@ -3,7 +3,7 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,10 +14,11 @@
 
 namespace drapci::plugin::claims {
 
-// At start and every `period`, asks the API server for each held claim that came from it. One that
-// is gone, has another UID or is no longer allocated to devices of this driver is released after it
-// has been seen so for `grace`, and only on a clear answer (404, or the object); with an event and
-// a log line. On the loop's thread.
+// At start and every `period`, asks the API server for each held claim that came from it, one after
+// the other. One that is gone, has another UID or is no longer allocated to any device that it
+// holds here is released after it has been seen so for `grace`, and only on a clear answer (a 404
+// that names the claim, or the object); with an event and a log line. A release that fails is tried
+// again in the next round. On the loop's thread.
 class GarbageCollector {
  public:
   struct Options {
@@ -28,10 +29,11 @@ class GarbageCollector {
                    Options options);
   ~GarbageCollector();
   void Start();
+  uint64_t released() const;  // claims
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // answers that come too late find it gone
 };
 
 }  // namespace drapci::plugin::claims
