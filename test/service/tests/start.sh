@@ -26,9 +26,9 @@ holds "the journal is nobody else's" same "$(stat -c '%a %U' /var/lib/drapci)" "
 holds "runtimes may read CDI files" same "$(stat -c '%a %U' $cdi_dir)" "755 root"
 holds "the kubelet finds it when it starts" exists /var/lib/kubelet/plugins_registry/dra.pci-reg.sock
 
-# CAP_CHOWN is bit 0, CAP_SYS_ADMIN bit 21.
-holds "it has the two privileges that it needs" same "$(process_status CapEff)" 0000000000200001
-holds "it can gain no others" same "$(process_status CapBnd)" 0000000000200001
+# CAP_CHOWN is bit 0, CAP_NET_ADMIN bit 12, CAP_SYS_PTRACE bit 19, CAP_SYS_ADMIN bit 21.
+holds "it has the four privileges that it needs" same "$(process_status CapEff)" 0000000000281001
+holds "it can gain no others" same "$(process_status CapBnd)" 0000000000281001
 holds "not by executing something either" same "$(process_status NoNewPrivs)" 1
 holds "system calls are filtered" same "$(process_status Seccomp)" 2
 holds "it cannot write where it has no business" fails_with 1 'Read-only' in_sandbox touch /etc/drapci.test
