@@ -78,9 +78,11 @@ bool IsQualifiedName(std::string_view name) {
   if (const size_t slash = name.find('/'); slash != std::string_view::npos) {
     const std::string_view domain = name.substr(0, slash);
     name.remove_prefix(slash + 1);
-    if (domain.empty() || domain.size() > kMaxDomain || !std::ranges::all_of(domain, [&](char c) {
-          return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '.';
-        })) {
+    const auto is_domain = [&](char c) {
+      return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '.';
+    };
+    if (domain.empty() || domain.size() > kMaxDomain || !std::ranges::all_of(domain, is_domain) ||
+        domain.starts_with('.') || domain.ends_with('.') || domain.contains("..")) {
       return false;
     }
   }

@@ -47,6 +47,44 @@ TEST(DevicesTable, IsWiderOnDemand) {
   EXPECT_THAT(RenderDevices(Node(), Format::kWide), HasSubstr("IOMMU"));
 }
 
+TEST(DevicesTable, NamesTheClaimsThatShareADevice) {
+  v1::ListDevicesResponse answer;
+  auto* nic = answer.add_accelerators();
+  nic->set_name("pci-0000-02-00-0");
+  nic->set_address("0000:02:00.0");
+  auto* pf = nic->add_devices();
+  pf->set_name("pci-0000-02-00-0");
+  pf->set_profile("function");
+  (*pf->mutable_capacities())["bandwidth"] = "1G";
+  EXPECT_THAT(RenderDevices(answer, Format::kTable), HasSubstr("free"));
+  pf->add_shared_by("u-1");
+  pf->add_shared_by("u-2");
+  EXPECT_THAT(RenderDevices(answer, Format::kTable), HasSubstr("shared   u-1,u-2"));
+  EXPECT_THAT(RenderDevice(answer, "pci-0000-02-00-0", Format::kTable),
+              HasSubstr("Capacities:\n  bandwidth  1G\n"));
+}
+
+TEST(ClaimsTable, ShowsWhatAShareTakes) {
+  v1::ListClaimsResponse answer;
+  auto* claim = answer.add_claims();
+  claim->set_name("mine");
+  auto* share = claim->add_devices();
+  share->set_device("pci-0000-02-00-0");
+  (*share->mutable_share())["vfs"] = "1";
+  (*share->mutable_share())["bandwidth"] = "200M";
+  claim->add_devices()->set_device("pci-0000-03-00-0");
+  EXPECT_THAT(RenderClaims(answer, Format::kTable),
+              HasSubstr("pci-0000-02-00-0 bandwidth=200M vfs=1,pci-0000-03-00-0"));
+  const json claims = json::parse(RenderClaims(answer, Format::kJson));
+  EXPECT_EQ(claims["claims"][0]["devices"][0]["share"]["bandwidth"], "200M");
+}
+
+TEST(PlanText, MarksAStepWhoseRefusalIsNoFailure) {
+  v1::PlanResponse answer;
+  answer.add_steps()->set_advisory(true);
+  EXPECT_THAT(RenderPlan(answer, Format::kTable), HasSubstr("(advisory)"));
+}
+
 TEST(PlanText, NumbersTheStepsAndShowsTheSpecification) {
   v1::PlanResponse answer;
   auto* step = answer.add_steps();

@@ -13,6 +13,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
+constexpr std::string_view kPf = "pci-0000-02-00-0";
 constexpr std::string_view kVf0 = "pci-0000-02-00-0-vf0", kVf1 = "pci-0000-02-00-0-vf1";
 
 driver::ClaimRequest Decoded(const std::string& claim) {
@@ -74,6 +75,150 @@ TEST(ClaimJson, CarriesAdminAccessShareAndConsumedCapacity) {
       R"(,"adminAccess":true,"shareID":"0f0e","consumedCapacity":{"bandwidth":"10G","vfs":1},"new":[])")));
   EXPECT_TRUE(claim.devices[0].admin_access);
   EXPECT_EQ(claim.devices[0].share_id, "0f0e");
+  // It takes nothing of the device.
+  EXPECT_THAT(claim.devices[0].share, SizeIs(0));
+}
+
+TEST(ClaimJson, TakesConsumedCapacityAsTheShare) {
+  const auto claim = Decoded(ClaimText(ResultText(
+      "req", kPf,
+      R"(,"shareID":"a671734a-e8e5-11e4-8fde-42010af09327",)"
+      R"("consumedCapacity":{"bandwidth":"200M","dra.pci/vfs":1,"other.io/x":"1500m"})")));
+  EXPECT_EQ(claim.devices[0].share_id, "a671734a-e8e5-11e4-8fde-42010af09327");
+  EXPECT_THAT(claim.devices[0].share,
+              ElementsAre(testing::Pair("bandwidth", 200'000'000), testing::Pair("other.io/x", 2),
+                          testing::Pair("vfs", 1)));
+}
+
+TEST(ClaimJson, ChecksConsumedCapacityWithoutAShareAndLeavesItOut) {
+  EXPECT_THAT(Decoded(ClaimText(ResultText("r", kPf, R"(,"consumedCapacity":{"bandwidth":"1G"})")))
+                  .devices[0]
+                  .share,
+              SizeIs(0));
+  EXPECT_THAT(
+      Refusal(ClaimText(ResultText("r", kPf, R"(,"consumedCapacity":{"bandwidth":"fast"})"))),
+      HasSubstr("consumedCapacity['bandwidth']: 'fast' is no quantity"));
+}
+
+TEST(ClaimJson, NamesTheCapacityThatIsWrong) {
+  const auto refusal = [](std::string_view capacity) {
+    return Refusal(ClaimText(ResultText(
+        "r", kPf, fmt::format(R"(,"shareID":"s","consumedCapacity":{{{}}})", capacity))));
+  };
+  EXPECT_THAT(refusal(R"("bandwidth":"-1")"),
+              HasSubstr("consumedCapacity['bandwidth']: is -1; nothing is less than 0"));
+  EXPECT_THAT(refusal(R"("bandwidth":"10E")"), HasSubstr("'10E' is no quantity"));
+  EXPECT_THAT(refusal(R"("bandwidth":1e300)"), HasSubstr("is no quantity"));
+  EXPECT_THAT(refusal(R"("bandwidth":1,"dra.pci/bandwidth":1)"),
+              HasSubstr("consumedCapacity: has bandwidth twice, with dra.pci/ and without"));
+  for (const auto* name : {"", "/x", "a/", "1st", "a b", "../x", "A.B/x", "a/b/c",
+                           "a23456789012345678901234567890123"}) {
+    EXPECT_THAT(refusal(fmt::format(R"("{}":1)", name)), HasSubstr("is no name of a capacity"))
+        << name;
+  }
+}
+
+TEST(ClaimJson, AnswersAnExtendedResourceUnderItsRequest) {
+  const auto claim = Decoded(ClaimText(ResultText("container-0-request-0", kVf0) + "," +
+                                       ResultText("container-1-request-0", kVf1)));
+  ASSERT_THAT(claim.devices, SizeIs(2));
+  EXPECT_THAT(claim.devices[0].request_names, ElementsAre("container-0-request-0"));
+  EXPECT_THAT(claim.devices[1].request_names, ElementsAre("container-1-request-0"));
+}
+
+TEST(ClaimJson, PassesOverFieldsThatConcernOthers) {
+  const auto claim = Decoded(ClaimText(
+      ResultText("req", kVf0,
+                 R"(,"skipNodeOperations":["*"],"tolerations":[{"operator":"Exists"}],)"
+                 R"("bindingConditions":["dra.pci/prepared"],"bindingFailureConditions":["x"])")));
+  EXPECT_EQ(claim.devices[0], Decoded(ClaimText(ResultText("req", kVf0))).devices[0]);
+}
+
+TEST(ClaimJson, KnowsWhatThePodCallsAClaimMadeFromATemplate) {
+  const auto annotated = [](std::string_view name) {
+    return Replaced(ClaimText(ResultText("r", kVf0)), R"("generation")",
+                    fmt::format(R"("annotations":{{"resource.kubernetes.io/pod-claim-name":"{}"}},)"
+                                R"("generation")",
+                                name));
+  };
+  EXPECT_EQ(Decoded(annotated("nic")).alias, "nic");
+  EXPECT_EQ(Decoded(ClaimText(ResultText("r", kVf0))).alias, "");
+  for (const auto* name : {"..", "a/b", "A"}) {
+    EXPECT_THAT(Refusal(annotated(name)),
+                HasSubstr("metadata.annotations.resource.kubernetes.io/pod-claim-name"));
+  }
+}
+
+// The claim with this node selector, read on node `node`.
+std::string OnNode(std::string_view selector, std::string_view node) {
+  const std::string claim = Replaced(ClaimText(ResultText("r", kVf0)), R"("nodeSelector":null)",
+                                     fmt::format(R"("nodeSelector":{})", selector));
+  const auto request = DecodeClaim(claim, "dra.pci", node);
+  if (request) return "accepted";
+  return fmt::format("{}: {}", CodeName(request.error().code), request.error().what);
+}
+
+std::string Term(std::string_view names, std::string_view op = "In") {
+  return fmt::format(
+      R"({{"matchFields":[{{"key":"metadata.name","operator":"{}","values":[{}]}}]}})", op, names);
+}
+
+TEST(ClaimJson, RefusesAClaimThatIsAllocatedForAnotherNode) {
+  const std::string other = fmt::format(R"({{"nodeSelectorTerms":[{}]}})", Term(R"("node2")"));
+  EXPECT_EQ(
+      OnNode(other, "node1"),
+      "conflict: claim: status.allocation.nodeSelector: the claim is allocated for node node2; "
+      "this is node node1");
+  EXPECT_EQ(OnNode(other, "node2"), "accepted");
+  EXPECT_EQ(OnNode(other, ""), "accepted");
+  EXPECT_THAT(
+      OnNode(fmt::format(R"({{"nodeSelectorTerms":[{},{}]}})", Term(R"("a")"), Term(R"("b")")),
+             "node1"),
+      HasSubstr("conflict: "));
+}
+
+TEST(ClaimJson, AcceptsANodeSelectorThatMayFit) {
+  const std::string labels =
+      R"({"matchExpressions":[{"key":"zone","operator":"In","values":["z"]}]})";
+  for (const std::string& terms :
+       {std::string(), labels, Term(R"("x","node1")"), Term(R"("x")") + "," + labels,
+        Term(R"("x")") + "," + Term(R"("node1")"), Term(R"("node1")", "NotIn"), Term("")}) {
+    EXPECT_EQ(OnNode(fmt::format(R"({{"nodeSelectorTerms":[{}]}})", terms), "node1"), "accepted")
+        << terms;
+  }
+  EXPECT_EQ(OnNode("{}", "node1"), "accepted");
+  EXPECT_THAT(OnNode("[]", "node1"), HasSubstr("invalid: claim: status.allocation.nodeSelector"));
+  EXPECT_THAT(OnNode(R"({"nodeSelectorTerms":[7]})", "node1"),
+              HasSubstr("nodeSelectorTerms[0]: must be an object"));
+  EXPECT_THAT(OnNode(fmt::format(R"({{"nodeSelectorTerms":[{}]}})", Term("1")), "node1"),
+              HasSubstr("matchFields[0].values[0]: must be a string"));
+}
+
+TEST(ClaimJson, ConfiguresTheInterfaceOfTheRequestsThatAreNamed) {
+  const std::string network =
+      R"({"apiVersion":"config.dra.pci/v1alpha1","kind":"NetworkConfig","interface":"net1"})";
+  const auto claim = Decoded(ClaimText(ResultText("a", kVf0) + "," + ResultText("b", kVf1),
+                                       ConfigText("FromClaim", R"(["a"])", network)));
+  EXPECT_EQ(claim.devices[0].network->interface, "net1");
+  EXPECT_FALSE(claim.devices[1].network);
+  EXPECT_THAT(Refusal(ClaimText(ResultText("a", kVf0) + "," + ResultText("b", kVf1),
+                                ConfigText("FromClaim", "[]", network))),
+              HasSubstr("invalid: claim: status.allocation.devices.config: two devices ask for the "
+                        "interface name net1"));
+  EXPECT_THAT(
+      Refusal(
+          ClaimText(ResultText("a", kVf0), ConfigText("FromClaim", "[]",
+                                                      R"({"apiVersion":"config.dra.pci/v1alpha1",)"
+                                                      R"("kind":"NetworkConfig","trust":true})"))),
+      HasSubstr("denied: claim: status.allocation.devices.config[0].opaque.parameters.trust: "));
+}
+
+TEST(ClaimJson, RefusesOneShareWithTwoAmounts) {
+  EXPECT_THAT(
+      Refusal(ClaimText(
+          ResultText("a", kPf, R"(,"shareID":"1","consumedCapacity":{"bandwidth":1})") + "," +
+          ResultText("b", kPf, R"(,"shareID":"1","consumedCapacity":{"bandwidth":2})"))),
+      HasSubstr("is allocated twice, with different shares"));
 }
 
 TEST(ClaimJson, JoinsTheRequestsOfADeviceThatIsAllocatedTwice) {
@@ -152,7 +297,7 @@ TEST(ClaimJson, NamesTheFieldOfABadConfiguration) {
   };
   const std::string at = "claim: status.allocation.devices.config[0].opaque.parameters";
   EXPECT_THAT(refusal(R"({"apiVersion":"config.dra.pci/v1alpha1","kind":"Acess"})"),
-              HasSubstr(at + ".kind: 'Acess' is unknown; allowed is AccessConfig"));
+              HasSubstr(at + ".kind: 'Acess' is unknown; allowed are AccessConfig, NetworkConfig"));
   EXPECT_THAT(refusal(R"({"apiVersion":"config.dra.pci/v2","kind":"AccessConfig"})"),
               HasSubstr(at + ".apiVersion: is 'config.dra.pci/v2'"));
   EXPECT_THAT(

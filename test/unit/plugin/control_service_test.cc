@@ -185,6 +185,44 @@ TEST_F(ControlServiceTest, RefusesInputThatIsBothOrNeither) {
   EXPECT_THAT(failure_, HasSubstr("printable"));
 }
 
+TEST_F(ControlServiceTest, GivesAShareOfADeviceByName) {
+  v1::PrepareRequest request;
+  request.mutable_claim()->set_name("mine");
+  request.mutable_claim()->add_devices("pci-0000-02-00-0-vf1");
+  (*request.mutable_claim()->mutable_share())["bandwidth"] = "0.2G";
+  const auto prepared = Call<v1::PrepareResponse>(&v1::Control::Stub::Prepare, request);
+  ASSERT_EQ(failure_, "");
+  EXPECT_EQ(prepared.devices(0).share().at("bandwidth"), "200M");
+  EXPECT_EQ(prepared.devices(0).share_id(), ShareIdFor("mine", "pci-0000-02-00-0-vf1"));
+  // A repetition is one.
+  EXPECT_EQ(Call<v1::PrepareResponse>(&v1::Control::Stub::Prepare, request).devices(0).share_id(),
+            prepared.devices(0).share_id());
+  EXPECT_EQ(failure_, "");
+  const auto claims =
+      Call<v1::ListClaimsResponse>(&v1::Control::Stub::ListClaims, v1::ListClaimsRequest());
+  EXPECT_EQ(claims.claims(0).devices(0).share().at("bandwidth"), "200M");
+
+  (*request.mutable_claim()->mutable_share())["bandwidth"] = "much";
+  Call<v1::PrepareResponse>(&v1::Control::Stub::Prepare, request);
+  EXPECT_THAT(failure_, AllOf(HasSubstr(Failed(grpc::StatusCode::INVALID_ARGUMENT)),
+                              HasSubstr("share bandwidth=much: must be CAPACITY=QUANTITY")));
+  request.mutable_claim()->clear_name();
+  request.mutable_claim()->clear_devices();
+  request.mutable_claim()->set_claim_json("{}");
+  Call<v1::PrepareResponse>(&v1::Control::Stub::Prepare, request);
+  EXPECT_THAT(failure_, HasSubstr("not both"));
+}
+
+TEST(ShareIdFor, IsAUuidOfItsOwnForEachClaimAndDevice) {
+  const std::string id = ShareIdFor("mine", "pci-0000-02-00-0");
+  EXPECT_THAT(
+      id, testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}"));
+  EXPECT_EQ(ShareIdFor("mine", "pci-0000-02-00-0"), id);
+  EXPECT_NE(ShareIdFor("mine", "pci-0000-03-00-0"), id);
+  EXPECT_NE(ShareIdFor("yours", "pci-0000-02-00-0"), id);
+  EXPECT_NE(ShareIdFor("a", "b/c"), ShareIdFor("a/b", "c"));
+}
+
 TEST_F(ControlServiceTest, PlansWithoutHolding) {
   v1::PlanRequest request;
   request.mutable_claim()->set_name("mine");
