@@ -131,7 +131,8 @@ TEST_F(SriovFamily, VfsThatAreHandedOverAreUsedAndNeverMade) {
   EXPECT_EQ(now.foreign, "");
   EXPECT_THAT(now.counters, ElementsAre(Pair("vfs", 4)));
   EXPECT_THAT(Texts(nic->Plan(now, kKernelVf3).value()),
-              ElementsAre("pci.driver 0000:02:00.0/vf3 = kernel initially none"));
+              ElementsAre("pci.driver 0000:02:00.0/vf3 = kernel initially none",
+                          "net.interface 0000:02:00.0/vf3 = any initially none"));
   EXPECT_EQ(nic->Plan(now, {.part = "vf4"}).error().code, Code::kNotFound);
 }
 
@@ -144,7 +145,8 @@ TEST_F(SriovFamily, AFixedNumberOfVfsIsKeptOutsideOfClaims) {
   const Description then = Look(*nic, kOurs).value();
   EXPECT_THAT(Texts(nic->Plan(then, kKernelVf3).value()),
               ElementsAre("sriov.vfs 0000:02:00.0 = vfs=4 autoprobe=1 shared",
-                          "pci.driver 0000:02:00.0/vf3 = kernel initially none"));
+                          "pci.driver 0000:02:00.0/vf3 = kernel initially none",
+                          "net.interface 0000:02:00.0/vf3 = any initially none"));
 }
 
 TEST_F(SriovFamily, AFixedNumberThatIsThereAlreadyIsAdopted) {
@@ -172,7 +174,8 @@ TEST_F(SriovFamily, TheWholeIsPlannedLikeAnyFunction) {
   EXPECT_THAT(Texts(nic->Plan(now, {.part = "", .access = Access::kVfio}).value()),
               ElementsAre("pci.driver 0000:02:00.0 = vfio-pci override=vfio-pci shared"));
   EXPECT_THAT(Texts(nic->Plan(now, {.part = "", .access = Access::kKernel}).value()),
-              ElementsAre("pci.driver 0000:02:00.0 = kernel shared"));
+              ElementsAre("pci.driver 0000:02:00.0 = kernel shared",
+                          "net.interface 0000:02:00.0 = any initially none"));
 }
 
 TEST_F(SriovFamily, TheWholeIsNotTakenFromItsDriverWhileVfsNeedIt) {
@@ -213,6 +216,70 @@ TEST_F(SriovFamily, ABriefLookDecidesLikeAFullOne) {
       }
     }
   }
+}
+
+AcceleratorPolicy Shares(int64_t bandwidth = 0) {
+  AcceleratorPolicy policy;
+  policy.shares = true;
+  policy.bandwidth = bandwidth;
+  return policy;
+}
+
+TEST_F(SriovFamily, ASharedCardIsOneDeviceAndItsVfsStandForShares) {
+  const auto nic = Make(Shares(2'500'000'000));
+  const Description now = Look(*nic).value();
+  const Part& shared = now.parts.front();
+  EXPECT_EQ(shared.profile, "share");
+  EXPECT_THAT(shared.share_parts, testing::SizeIs(now.counters.at("vfs")));
+  EXPECT_EQ(shared.share_parts.at(3), "vf3");
+  const Capacity& bandwidth = shared.capacities.at("bandwidth");
+  EXPECT_EQ(bandwidth.value, 2'500'000'000);
+  EXPECT_EQ(bandwidth.min, 1'000'000);
+  EXPECT_EQ(bandwidth.step, 1'000'000);
+  EXPECT_EQ(bandwidth.default_share, 2500 / now.counters.at("vfs") * 1'000'000);
+  EXPECT_EQ(now.counters.at("bandwidth"), 2'500'000'000);
+  EXPECT_TRUE(now.parts.at(1).stands_for_share);
+}
+
+TEST_F(SriovFamily, AShareOfTheBandwidthIsTheRateOfItsVf) {
+  const auto nic = Make(Shares(2'500'000'000));
+  const Description now = Look(*nic).value();
+  PartRequest request = kKernelVf3;
+  request.share = {{"vfs", 1}, {"bandwidth", 200'000'000}};
+  EXPECT_THAT(Texts(nic->Plan(now, request).value()),
+              ElementsAre("sriov.vfs 0000:02:00.0 = vfs=7 autoprobe=1 shared",
+                          "net.up 0000:02:00.0 = up shared",
+                          "net.vf 0000:02:00.0/vf3 = max_rate=200 initially max_rate=0",
+                          "pci.driver 0000:02:00.0/vf3 = kernel initially none"));
+}
+
+TEST_F(SriovFamily, ANetworkConfigurationBecomesSettingsOfTheVf) {
+  const auto nic = Make();
+  const Description now = Look(*nic).value();
+  PartRequest request = kVfioVf3;
+  request.network = NetworkRequest{};
+  request.network->vf.vlan = 100;
+  request.network->vf.max_rate = 50;
+  request.network->advisory_rate = true;
+  const auto plan = nic->Plan(now, request).value();
+  EXPECT_THAT(
+      Texts(plan),
+      ElementsAre("sriov.vfs 0000:02:00.0 = vfs=7 autoprobe=1 shared",
+                  "net.up 0000:02:00.0 = up shared",
+                  "net.vf 0000:02:00.0/vf3 = max_rate=50 initially max_rate=0",
+                  "net.vf 0000:02:00.0/vf3 = vlan=100 initially vlan=0",
+                  "pci.driver 0000:02:00.0/vf3 = vfio-pci override=vfio-pci initially none"));
+  EXPECT_TRUE(plan.at(2).advisory);
+  EXPECT_FALSE(plan.at(3).advisory);
+}
+
+TEST_F(SriovFamily, TheWholeHasNoSettingsOfAVf) {
+  const auto nic = Make();
+  PartRequest request{.part = "", .access = Access::kKernel};
+  request.network = NetworkRequest{};
+  request.network->vf.vlan = 100;
+  EXPECT_THAT(nic->Plan(Look(*nic).value(), request).error().what,
+              HasSubstr("can be set for its virtual functions only"));
 }
 
 TEST_F(SriovFamily, IsGoneWhenPulled) {

@@ -273,8 +273,8 @@ TEST(ClaimPreparer, SaysThatThereIsNoPlaceToReadClaimsFrom) {
   preparer.Prepare(
       {.namespace_name = "default", .name = "c", .uid = "uid-1"},
       [&](const Result<driver::PreparedClaim>& prepared) { text = prepared.error().what; });
-  EXPECT_THAT(text,
-              AllOf(HasSubstr("claim default/c cannot be read"), HasSubstr("--claim-directory")));
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("claim default/c cannot be read"), HasSubstr("kubernetes.kubeconfig")));
 }
 
 }  // namespace
