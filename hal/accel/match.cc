@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "hal/accel/function.h"
+#include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/accel/sriov.h"
 #include "hal/base/parse.h"
@@ -30,6 +31,7 @@ const Family* MatchFamily(const PciFunction& function) {
 SettingTable MakeSettings(Host& host) {
   SettingTable table;
   AddPciSettings(host, table);
+  AddNetSettings(host, table);
   for (const Family& family : kFamilies) {
     if (family.add_settings != nullptr) family.add_settings(host, table);
   }

@@ -55,7 +55,7 @@ class Request {
   }
 
  private:
-  alignas(nlmsghdr) std::array<std::byte, 512> buffer_;
+  alignas(nlmsghdr) std::array<std::byte, 512> buffer_ = {};  // padding is sent, too
   nlmsghdr* header_;
 };
 
