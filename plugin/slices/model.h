@@ -19,7 +19,8 @@ struct Version {
 using Attribute = std::variant<bool, int64_t, std::string, Version>;
 
 struct RequestPolicy {
-  int64_t default_value = 0, min = 0, step = 0;
+  int64_t default_value = 0, min = 0;
+  int64_t step = 0;  // 0: every value from min to max (the API knows no step of 0)
   std::optional<int64_t> max;
   bool operator==(const RequestPolicy&) const = default;
 };

@@ -15,12 +15,16 @@
 namespace drapci::plugin::slices {
 
 struct PublisherCounts {
-  uint64_t creates = 0, updates = 0, deletes = 0, reads = 0, failures = 0;
+  uint64_t creates = 0, updates = 0, deletes = 0;  // that the server has done
+  uint64_t reads = 0;                              // lists, and single objects asked for
+  uint64_t probes = 0;                             // dry runs, which change nothing
+  uint64_t failures = 0;                           // writes and probes without a good answer
 };
 
 // On the loop's thread. Lists and watches the slices of this driver and node, compares, writes;
 // repairs what others change or delete; backs off when the server refuses or does not answer.
-// Slices stay when the daemon stops.
+// Slices stay when the daemon stops. A pool that the API would refuse is not written; trouble()
+// says why.
 class Publisher {
  public:
   // Pools for what the server can keep.
@@ -38,10 +42,16 @@ class Publisher {
   std::string trouble() const;
   // What the server is known to drop: "DRAPartitionableDevices is off: ...", for people and events.
   std::vector<std::string> dropped() const;
+  // The slices as they are stored, as JSON, in their order; as they would be before the server has
+  // been heard of.
+  std::vector<std::string> Slices() const;
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// The slices that would be published, as JSON, without a server to publish them on.
+std::vector<std::string> Preview(const Owner& owner, const std::vector<Pool>& pools);
 
 }  // namespace drapci::plugin::slices

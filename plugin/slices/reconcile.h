@@ -18,9 +18,12 @@ struct Owner {
 // A ResourceSlice as stored.
 struct StoredSlice {
   std::string name, uid, resource_version;
+  std::string driver, node;
   std::string pool;
   int64_t generation = 0, slice_count = 0;
   SliceContent content;
+  // Holds something that is never published from here, so it differs from everything wanted.
+  bool foreign = false;
   std::string metadata;  // JSON, without managedFields: put back unchanged by an update
 };
 
@@ -47,7 +50,14 @@ struct Write {
 std::vector<Write> Reconcile(const Owner& owner, const std::vector<Pool>& wanted,
                              const std::vector<StoredSlice>& stored);
 
-// Which features the server has dropped from what was sent.
+// What both say is the same: quantities by value, lists in order, a taint's time only where both
+// have one, to the second.
+bool SameContent(const SliceContent& one, const SliceContent& other);
+
+// Which features `content` uses.
+Features Used(const SliceContent& content);
+
+// Which features the server has dropped from what was sent: false for those.
 Features Kept(const SliceContent& sent, const SliceContent& answered);
 
 }  // namespace drapci::plugin::slices
