@@ -51,6 +51,10 @@ Error Explain(const kube::ApiFailure& failure, const std::string& server) {
   }
 }
 
+Error Stopping() {
+  return {.code = Code::kBusy, .sys = 0, .what = "drapcid is stopping; the kubelet will try again"};
+}
+
 }  // namespace
 
 class ClaimReader::Impl : public std::enable_shared_from_this<Impl> {
@@ -103,6 +107,7 @@ class ClaimReader::Impl : public std::enable_shared_from_this<Impl> {
 
   std::mutex mutex_;
   std::vector<Call> calls_;  // guarded: what other threads have asked for
+  bool closed_ = false;      // guarded
 
   // The loop's thread alone.
   std::map<std::string, Fetch> fetches_;  // by "NAMESPACE/NAME/UID"
@@ -145,8 +150,13 @@ void ClaimReader::Impl::Get(std::string namespace_name, std::string name, std::s
                             Done done) {
   {
     const std::lock_guard lock(mutex_);
-    calls_.push_back({std::move(namespace_name), std::move(name), std::move(uid), std::move(done)});
+    if (!closed_) {
+      calls_.push_back(
+          {std::move(namespace_name), std::move(name), std::move(uid), std::move(done)});
+      done = nullptr;
+    }
   }
+  if (done) return done(Fail(Stopping()));
   loop_.Post([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->TakeCalls();
   });
@@ -235,15 +245,14 @@ void ClaimReader::Impl::Finish(const std::string& key, Result<std::string> resul
 
 void ClaimReader::Impl::Close() {
   reflector_.reset();
-  const Error stopping{
-      .code = Code::kBusy, .sys = 0, .what = "drapcid is stopping; the kubelet will try again"};
-  while (!fetches_.empty()) Finish(std::string(fetches_.begin()->first), Fail(stopping));
+  while (!fetches_.empty()) Finish(std::string(fetches_.begin()->first), Fail(Stopping()));
   std::vector<Call> calls;
   {
     const std::lock_guard lock(mutex_);
+    closed_ = true;
     calls.swap(calls_);
   }
-  for (const Call& call : calls) call.done(Fail(stopping));
+  for (const Call& call : calls) call.done(Fail(Stopping()));
 }
 
 ClaimReader::ClaimReader(kube::Loop& loop, kube::Api& api, Options options, uint64_t seed)
@@ -251,6 +260,7 @@ ClaimReader::ClaimReader(kube::Loop& loop, kube::Api& api, Options options, uint
 ClaimReader::~ClaimReader() { impl_->Close(); }
 
 void ClaimReader::Start() { impl_->Start(); }
+void ClaimReader::Stop() { impl_->Close(); }
 void ClaimReader::GetClaim(std::string namespace_name, std::string name, std::string uid,
                            std::function<void(Result<std::string>)> done) {
   impl_->Get(std::move(namespace_name), std::move(name), std::move(uid), std::move(done));

@@ -35,6 +35,9 @@ class ClaimReader : public KubeApi {
   ~ClaimReader() override;
 
   void Start();  // of the watch; on the loop's thread
+  // Answers what is open, and all that comes after, with an error: nobody is to wait for a daemon
+  // that stops. On the loop's thread.
+  void Stop();
 
   void GetClaim(std::string namespace_name, std::string name, std::string uid,
                 std::function<void(Result<std::string>)> done) override;

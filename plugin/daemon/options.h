@@ -16,8 +16,8 @@ inline constexpr int kExitDone = 0, kExitFailed = 1, kExitUsage = 2;
 // Empty where the option was not given.
 struct Options {
   std::string config_file;
-  std::optional<std::string> state_dir, cdi_dir, control_socket, kubelet_root, claim_dir, kubeconfig,
-      node_name;
+  std::optional<std::string> state_dir, cdi_dir, control_socket, kubelet_root, claim_dir,
+      kubeconfig, node_name;
   std::optional<LogLevel> log_level;
   bool standalone = false, check_config = false, keep_sockets = false;
 };

@@ -63,12 +63,17 @@ Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
 Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
   driver::Manager& manager = node_->manager();
   KubeApi* claims = nullptr;
+  if (auto credentials = Cluster::Find(config_); credentials && !config_.standalone) {
+    DRAPCI_TRY(cluster_,
+               Cluster::Start(config_, *std::move(credentials), node_name_, version, manager));
+    claims = &cluster_->claims();
+  }
   if (!config_.claim_dir.empty()) {
     claims_ = std::make_unique<ClaimDirectory>(config_.claim_dir);
     claims = claims_.get();
   }
-  preparer_ =
-      std::make_unique<ClaimPreparer>(manager, claims, config_.driver_name, node_name_, nullptr);
+  preparer_ = std::make_unique<ClaimPreparer>(manager, claims, config_.driver_name, node_name_,
+                                              cluster_.get());
   control_ =
       std::make_unique<ControlService>(manager, DaemonInfo{.version = version,
                                                            .driver_name = config_.driver_name,
@@ -90,6 +95,7 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
 }
 
 Server::~Server() {
+  if (cluster_ != nullptr) cluster_->StopReading();
   if (kubelet_ != nullptr) kubelet_->Stop(kGrace);
   if (control_server_ != nullptr) control_server_->Stop(kGrace);
 }

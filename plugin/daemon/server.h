@@ -11,6 +11,7 @@
 #include "plugin/claim_directory.h"
 #include "plugin/claim_preparer.h"
 #include "plugin/control_service.h"
+#include "plugin/daemon/cluster.h"
 #include "plugin/kubelet_sockets.h"
 #include "plugin/socket_server.h"
 
@@ -45,6 +46,7 @@ class Server {
   std::unique_ptr<hal::Host> host_;
   std::unique_ptr<hal::PciScanner> scanner_;
   std::unique_ptr<driver::Node> node_;
+  std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<ClaimDirectory> claims_;
   std::unique_ptr<ClaimPreparer> preparer_;
   std::unique_ptr<ControlService> control_;

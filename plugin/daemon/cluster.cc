@@ -1,0 +1,193 @@
+#include "plugin/daemon/cluster.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+#include "hal/base/log.h"
+#include "plugin/kube/curl_transport.h"
+#include "plugin/slices/convert.h"
+
+namespace drapci::plugin {
+namespace {
+
+constexpr const char* kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+uint64_t Seed() { return std::random_device()(); }
+
+}  // namespace
+
+std::optional<kube::CredentialStore::Source> Cluster::Find(const driver::Config& config) {
+  const driver::Config::Kubernetes& where = config.kubernetes;
+  if (!where.kubeconfig.empty()) {
+    return [&where] { return kube::ReadKubeconfig(where.kubeconfig, where.context); };
+  }
+  const std::string host = Environment("KUBERNETES_SERVICE_HOST");
+  if (host.empty()) return std::nullopt;
+  return [host, port = Environment("KUBERNETES_SERVICE_PORT")] {
+    return kube::InClusterCredentials(host, port, kServiceAccount);
+  };
+}
+
+Cluster::Cluster(const driver::Config& config, std::string node_name, driver::Manager& manager)
+    : config_(config), node_name_(std::move(node_name)), manager_(manager) {}
+
+Result<std::unique_ptr<Cluster>> Cluster::Start(const driver::Config& config,
+                                                kube::CredentialStore::Source credentials,
+                                                const std::string& node_name,
+                                                const std::string& version,
+                                                driver::Manager& manager) {
+  std::unique_ptr<Cluster> cluster(new Cluster(config, node_name, manager));
+  DRAPCI_TRY(cluster->loop_, kube::SdLoop::Start());
+  cluster->loop_->Do([&] { cluster->Build(std::move(credentials), version); });
+  manager.Listen([raw = cluster.get()] {
+    {
+      const std::lock_guard lock(raw->mutex_);
+      raw->changed_ = true;
+    }
+    raw->wake_.notify_one();
+  });
+  cluster->inventory_ = std::thread([raw = cluster.get()] { raw->FollowInventory(); });
+  return cluster;
+}
+
+void Cluster::Build(kube::CredentialStore::Source credentials, const std::string& version) {
+  const driver::Config::Kubernetes& wish = config_.kubernetes;
+  const std::string& driver = config_.driver_name;
+  kube::SdLoop& loop = *loop_;
+  api_ =
+      std::make_unique<kube::Client>(loop, std::move(credentials), kube::CurlTransports(loop, {}),
+                                     kube::ClientOptions{.version = version, .node = node_name_});
+  events_ = std::make_unique<claims::Events>(loop, *api_, driver, node_name_);
+  publisher_ = std::make_unique<slices::Publisher>(
+      loop, *api_, slices::Owner{.driver_name = driver, .node_name = node_name_, .node_uid = {}},
+      [this](const slices::Features& features) {
+        return slices::MakePools(*LatestSnapshot(), config_.driver_name, node_name_, features);
+      },
+      Seed());
+  reader_ = std::make_unique<claims::ClaimReader>(
+      loop, *api_, claims::ClaimReader::Options{.watch = wish.watch_claims, .driver_name = driver},
+      Seed());
+  if (wish.claim_status || wish.watch_claims) {
+    statuses_ = std::make_unique<claims::StatusWriter>(loop, *api_, driver, Seed());
+  }
+  if (wish.watch_claims) {
+    early_ = std::make_unique<claims::EarlyPreparer>(loop, manager_, *statuses_, driver);
+  }
+  if (wish.collect_after_seconds != 0) {
+    claims::GarbageCollector::Options options{.driver_name = driver};
+    options.grace = std::chrono::seconds(wish.collect_after_seconds);
+    collector_ =
+        std::make_unique<claims::GarbageCollector>(loop, *api_, manager_, *events_, options);
+  }
+  if (wish.device_metadata) {
+    metadata_ = std::make_unique<claims::MetadataFiles>(
+        fmt::format("{}/plugins/{}/dra-device-metadata", config_.kubelet_root, driver),
+        config_.cdi_dir, driver);
+  }
+}
+
+void Cluster::FollowInventory() {
+  bool started = false;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return changed_ || stopping_; });
+    if (stopping_) return;
+    changed_ = false;
+    lock.unlock();
+    auto snapshot = manager_.CurrentSnapshot();
+    lock.lock();
+    snapshot_ = std::move(snapshot);
+    loop_->Post([this, start = !std::exchange(started, true)] {
+      if (!start) return publisher_->Changed();
+      if (early_) reader_->Listen(early_->listener());
+      publisher_->Start();
+      reader_->Start();
+      if (collector_) collector_->Start();
+    });
+  }
+}
+
+std::shared_ptr<const driver::Snapshot> Cluster::LatestSnapshot() {
+  const std::lock_guard lock(mutex_);
+  return snapshot_ != nullptr ? snapshot_ : std::make_shared<const driver::Snapshot>();
+}
+
+Cluster::~Cluster() {
+  manager_.Listen({});
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (inventory_.joinable()) inventory_.join();
+  if (!loop_) return;
+  // What lives on the loop goes there, the users before what they use.
+  loop_->Do([this] {
+    early_.reset();
+    collector_.reset();
+    reader_.reset();
+    statuses_.reset();
+    publisher_.reset();
+    events_.reset();
+    api_.reset();
+  });
+  loop_->Stop();
+}
+
+void Cluster::StopReading() {
+  loop_->Do([this] { reader_->Stop(); });
+}
+
+void Cluster::Asked(const std::string& uid) {
+  if (early_) early_->Claimed(uid);
+}
+
+Result<> Cluster::Prepared(const driver::ClaimRecord& record, driver::PreparedClaim& answer) {
+  if (metadata_) {
+    DRAPCI_TRY(const auto ids, metadata_->Write(record, {.pod_claim_name = record.request.alias},
+                                                *LatestSnapshot()));
+    for (const claims::MetadataFiles::RequestId& id : ids) {
+      // Containers that name the request get the file with its first device.
+      const auto first = std::ranges::find_if(answer.devices, [&](const auto& device) {
+        return std::ranges::find(device.request.request_names, id.request) !=
+               device.request.request_names.end();
+      });
+      if (first != answer.devices.end()) first->cdi_ids.push_back(id.cdi_id);
+    }
+  }
+  if (config_.kubernetes.claim_status) {
+    loop_->Post([this, record] { statuses_->Write(record.request, claims::StatusOf(record), {}); });
+  }
+  return {};
+}
+
+void Cluster::Failed(const driver::ClaimRequest& claim, const Error& error) {
+  if (!config_.kubernetes.claim_status) return;
+  loop_->Post([this, claim, devices = claims::StatusOfFailure(claim, error)]() mutable {
+    statuses_->Write(claim, std::move(devices), {});
+  });
+}
+
+Cluster::Published Cluster::CurrentSlices() {
+  Published published;
+  loop_->Do([&] {
+    published.slices = publisher_->Slices();
+    published.trouble = publisher_->trouble();
+    published.dropped = publisher_->dropped();
+  });
+  return published;
+}
+
+Result<> Cluster::Released(const std::string& uid) {
+  return metadata_ ? metadata_->Remove(uid) : Result<>();
+}
+
+}  // namespace drapci::plugin
