@@ -1,0 +1,48 @@
+// The examples that drapci comes with, read as a user would have them read.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plugin/claim_input.h"
+#include "plugin/text.h"
+#include "plugin/yaml_json.h"
+
+namespace drapci::plugin {
+namespace {
+
+using testing::ElementsAre;
+using testing::Pair;
+
+// The only device of the claim in this file.
+driver::DeviceRequest Example(const std::string& name) {
+  const auto yaml = ReadFile(std::string(DRAPCI_EXAMPLES "/") + name, 1 << 20);
+  EXPECT_TRUE(yaml) << yaml.error().what;
+  const auto json = YamlToJson(yaml.value_or(""));
+  EXPECT_TRUE(json) << json.error().what;
+  const auto claim = ClaimFromJson(json.value_or(""), "dra.pci");
+  EXPECT_TRUE(claim) << claim.error().what;
+  EXPECT_TRUE(claim && claim->devices.size() == 1);
+  return claim && claim->devices.size() == 1 ? claim->devices[0] : driver::DeviceRequest();
+}
+
+TEST(Examples, HandOutAVirtualFunctionEitherWay) {
+  EXPECT_EQ(Example("claim-vf-kernel.yaml").access, hal::Access::kKernel);
+  EXPECT_EQ(Example("claim-vf-vfio.yaml").access, hal::Access::kVfio);
+}
+
+TEST(Examples, TakeAShareOfANic) {
+  const auto device = Example("claim-share.yaml");
+  EXPECT_EQ(device.share_id, "a671734a-e8e5-41e4-8fde-42010af09327");
+  EXPECT_THAT(device.share, ElementsAre(Pair("bandwidth", 200'000'000), Pair("vfs", 1)));
+}
+
+TEST(Examples, NameAndAddressAnInterface) {
+  const auto network = Example("claim-vf-network.yaml").network;
+  ASSERT_TRUE(network);
+  EXPECT_EQ(network->interface, "net1");
+  EXPECT_THAT(network->addresses, ElementsAre("10.0.0.2/24"));
+  EXPECT_EQ(network->mtu, 1500);
+  EXPECT_EQ(network->vf.max_rate, 1000);
+}
+
+}  // namespace
+}  // namespace drapci::plugin
