@@ -4,10 +4,15 @@
 #include <libmnl/libmnl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
+
+#include "hal/base/unique_fd.h"
 
 namespace drapci::hal {
 namespace {
@@ -56,6 +61,13 @@ std::unexpected<Error> Malformed(std::string_view why) {
   return Fail(Error::FromErrno(EBADMSG, fmt::format("netlink answer: {}", why)));
 }
 
+Result<> LimitWaiting(int fd) {
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof kAnswerTimeout) != 0) {
+    return Fail(Error::FromErrno(errno, "set the time-out of a netlink socket"));
+  }
+  return {};
+}
+
 Result<Socket> OpenSocket(int protocol) {
   Socket socket(mnl_socket_open2(protocol, SOCK_CLOEXEC));
   if (!socket) return Fail(Error::FromErrno(errno, "open a netlink socket"));
@@ -66,11 +78,54 @@ Result<Socket> OpenSocket(int protocol) {
   int on = 1;
   mnl_socket_setsockopt(socket.get(), NETLINK_EXT_ACK, &on, sizeof on);
   mnl_socket_setsockopt(socket.get(), NETLINK_CAP_ACK, &on, sizeof on);
-  if (::setsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout,
-                   sizeof kAnswerTimeout) != 0) {
-    return Fail(Error::FromErrno(errno, "set the time-out of a netlink socket"));
-  }
+  DRAPCI_CHECK(LimitWaiting(mnl_socket_get_fd(socket.get())));
   return socket;
+}
+
+Result<UniqueFd> ConnectRelay(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return Fail(Code::kInvalid, fmt::format("{}: '{}' is too long", kNetlinkRelayVariable, path));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd ||
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return Fail(Error::FromErrno(errno, fmt::format("connect to the netlink relay {}", path)));
+  }
+  DRAPCI_CHECK(LimitWaiting(fd.get()));
+  return fd;
+}
+
+// The way to the kernel, or to the relay that stands for it.
+struct Channel {
+  Socket socket;
+  UniqueFd relay;
+  int fd = -1;
+  uint32_t port = 0;
+};
+
+Result<Channel> OpenChannel(int protocol, const std::string& relay) {
+  Channel channel;
+  if (relay.empty() || protocol != NETLINK_ROUTE) {
+    DRAPCI_TRY(channel.socket, OpenSocket(protocol));
+    channel.fd = mnl_socket_get_fd(channel.socket.get());
+    channel.port = mnl_socket_get_portid(channel.socket.get());
+  } else {
+    DRAPCI_TRY(channel.relay, ConnectRelay(relay));
+    channel.fd = channel.relay.get();
+    channel.port = static_cast<uint32_t>(::getpid());
+  }
+  return channel;
+}
+
+Result<> Send(const Channel& channel, const NetlinkMessage& message) {
+  const ssize_t sent = channel.socket
+                           ? mnl_socket_sendto(channel.socket.get(), message.data(), message.size())
+                           : ::send(channel.fd, message.data(), message.size(), MSG_NOSIGNAL);
+  if (sent < 0) return Fail(Error::FromErrno(errno, "send a netlink request"));
+  return {};
 }
 
 // One datagram that the kernel itself has sent.
@@ -87,6 +142,7 @@ Result<std::span<const std::byte>> Receive(int fd, std::span<std::byte> buffer) 
     if (length < 0 && errno == EINTR) continue;
     if (length < 0 && errno == EAGAIN) return Fail(Code::kTimeout, "the kernel did not answer");
     if (length < 0) return Fail(Error::FromErrno(errno, "receive a netlink answer"));
+    if (length == 0) return Malformed("the relay has closed the connection");
     if ((message.msg_flags & MSG_TRUNC) != 0) return Malformed("cut short");
     if (sender.nl_pid != 0) continue;  // another process may address any socket
     return buffer.first(static_cast<size_t>(length));
@@ -98,23 +154,22 @@ struct Answer {
   bool interrupted = false;
 };
 
-Result<Answer> TalkOnce(int protocol, std::span<const std::byte> request, uint32_t sequence) {
-  DRAPCI_TRY(const Socket socket, OpenSocket(protocol));
+Result<Answer> TalkOnce(int protocol, const std::string& relay, std::span<const std::byte> request,
+                        uint32_t sequence) {
+  DRAPCI_TRY(const Channel channel, OpenChannel(protocol, relay));
   NetlinkMessage message(request.begin(), request.end());
   nlmsghdr header;
   std::memcpy(&header, message.data(), sizeof header);
   header.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
   header.nlmsg_seq = sequence;
-  header.nlmsg_pid = 0;
+  header.nlmsg_pid = channel.socket ? 0 : channel.port;
   std::memcpy(message.data(), &header, sizeof header);
-  if (mnl_socket_sendto(socket.get(), message.data(), message.size()) < 0) {
-    return Fail(Error::FromErrno(errno, "send a netlink request"));
-  }
+  DRAPCI_CHECK(Send(channel, message));
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kReceiveBuffer);
-  NetlinkReply reply(sequence, mnl_socket_get_portid(socket.get()));
+  NetlinkReply reply(sequence, channel.port);
   for (;;) {
     DRAPCI_TRY(const std::span<const std::byte> datagram,
-               Receive(mnl_socket_get_fd(socket.get()), {buffer.get(), kReceiveBuffer}));
+               Receive(channel.fd, {buffer.get(), kReceiveBuffer}));
     DRAPCI_TRY(const bool complete, reply.Add(datagram));
     if (complete) return Answer{reply.TakeMessages(), reply.interrupted()};
   }
@@ -156,6 +211,10 @@ Result<bool> NetlinkReply::Add(std::span<const std::byte> datagram) {
   return false;
 }
 
+KernelNetlink::KernelNetlink() {
+  if (const char* relay = std::getenv(kNetlinkRelayVariable)) relay_ = relay;
+}
+
 Result<std::vector<NetlinkMessage>> KernelNetlink::Talk(int protocol,
                                                         std::span<const std::byte> request) {
   const auto header = CopyAt<nlmsghdr>(request, 0);
@@ -163,7 +222,7 @@ Result<std::vector<NetlinkMessage>> KernelNetlink::Talk(int protocol,
     return Fail(Code::kInternal, "netlink request whose length is not the one it states");
   }
   for (uint32_t attempt = 1; attempt <= kMaxDumpAttempts; ++attempt) {
-    DRAPCI_TRY(Answer answer, TalkOnce(protocol, request, attempt));
+    DRAPCI_TRY(Answer answer, TalkOnce(protocol, relay_, request, attempt));
     if (!answer.interrupted) return std::move(answer.messages);
   }
   return Fail(Code::kBusy, "netlink dump: the objects changed during every attempt to read them");

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "hal/base/result.h"
@@ -46,10 +47,22 @@ class NetlinkReply {
   std::vector<NetlinkMessage> messages_;
 };
 
+// For the simulator only: this environment variable names a unix SOCK_SEQPACKET socket that stands
+// for the kernel of the process's own network namespace, for NETLINK_ROUTE. One datagram there is
+// one netlink datagram. A request carries the sender's port, which no kernel has given it, in
+// nlmsg_pid.
+inline constexpr const char* kNetlinkRelayVariable = "DRAPCI_NETLINK_RELAY";
+
 class KernelNetlink : public Netlink {
  public:
+  KernelNetlink();  // with the relay of the environment, if any
+  // An empty path: none. In a namespace that the thread has entered there is none.
+  explicit KernelNetlink(std::string relay) : relay_(std::move(relay)) {}
   Result<std::vector<NetlinkMessage>> Talk(int protocol,
                                            std::span<const std::byte> request) override;
+
+ private:
+  std::string relay_;
 };
 
 // The indexes of the interfaces that carry a default route (IPv4 and IPv6, every table), from

@@ -69,7 +69,7 @@ class EnteredNetlink : public Netlink {
         answer = Fail(Error::FromErrno(errno, "enter a network namespace"));
         return;
       }
-      answer = KernelNetlink().Talk(protocol, request);
+      answer = KernelNetlink("").Talk(protocol, request);
     }).join();
     return answer;
   }

@@ -2,13 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "hal/base/parse.h"
 
@@ -57,66 +53,6 @@ Result<int> FakeDevIo::Ioctl(int fd, unsigned long request, void* argument) {
   }
   if (on_ioctl) return on_ioctl(path, request, argument);
   return Fail(Error::FromErrno(ENOTTY, fmt::format("ioctl {:#x} on {}", request, path)));
-}
-
-namespace {
-
-template <class T>
-void Append(hal::NetlinkMessage& message, const T& value) {
-  auto bytes = std::as_bytes(std::span(&value, 1));
-  message.insert(message.end(), bytes.begin(), bytes.end());
-}
-
-// One RTM_NEWROUTE for 0.0.0.0/0 through `interface`, in the main table.
-hal::NetlinkMessage DefaultRoute(int interface) {
-  hal::NetlinkMessage message;
-  rtattr oif{.rta_len = RTA_LENGTH(sizeof(int)), .rta_type = RTA_OIF};
-  nlmsghdr header{};
-  header.nlmsg_len = NLMSG_LENGTH(sizeof(rtmsg)) + oif.rta_len;
-  header.nlmsg_type = RTM_NEWROUTE;
-  header.nlmsg_flags = NLM_F_MULTI;
-  rtmsg route{};
-  route.rtm_family = AF_INET;
-  route.rtm_table = RT_TABLE_MAIN;
-  route.rtm_type = RTN_UNICAST;
-  Append(message, header);
-  Append(message, route);
-  Append(message, oif);
-  Append(message, interface);
-  return message;
-}
-
-}  // namespace
-
-Result<std::vector<hal::NetlinkMessage>> FakeNetlink::Talk(int protocol,
-                                                           std::span<const std::byte> request) {
-  if (on_talk) {
-    if (auto answer = on_talk(protocol, request)) return *std::move(answer);
-  }
-  std::lock_guard lock(mutex_);
-  nlmsghdr header{};
-  if (request.size() >= sizeof(header)) std::memcpy(&header, request.data(), sizeof(header));
-  std::vector<hal::NetlinkMessage> replies;
-  if (protocol != NETLINK_ROUTE || header.nlmsg_type != RTM_GETROUTE) {
-    requests_.emplace_back(request.begin(), request.end());
-    return replies;
-  }
-  auto family = std::to_integer<int>(request.size() > sizeof(header) ? request[sizeof(header)]
-                                                                     : std::byte{0});
-  if (family != AF_INET6) {
-    for (int interface : default_routes_) replies.push_back(DefaultRoute(interface));
-  }
-  return replies;
-}
-
-void FakeNetlink::SetDefaultRouteInterfaces(std::vector<int> indexes) {
-  std::lock_guard lock(mutex_);
-  default_routes_ = std::move(indexes);
-}
-
-std::vector<hal::NetlinkMessage> FakeNetlink::Requests() const {
-  std::lock_guard lock(mutex_);
-  return requests_;
 }
 
 FakeDeviceEvents::FakeDeviceEvents(Kernel& kernel, FakeClock& clock)
@@ -291,6 +227,8 @@ FakeHost::FakeHost(bool vfio_cdev)
               .vfio_cdev = vfio_cdev}),
       sysfs(kernel),
       dev(kernel),
+      netlink(&kernel, &namespaces),
+      namespaces(kernel),
       events(kernel, clock),
       scanner(kernel),
       host{.sysfs = sysfs,
@@ -323,7 +261,8 @@ FunctionSpec SriovNic(std::string_view address, unsigned total_vfs) {
   sriov.stride = 2;
   sriov.vf_device = 0x10ca;
   sriov.vf_driver = "igbvf";
-  sriov.vf_interfaces = {{.name = nic.interfaces[0].name + "v{vf}", .mac = ""}};
+  sriov.vf_interfaces = {
+      {.name = nic.interfaces[0].name + "v{vf}", .mac = "", .operstate = "down"}};
   nic.sriov = sriov;
   return nic;
 }

@@ -48,14 +48,22 @@ class FakeDevIo : public hal::DevIo {
   std::map<int, std::string> open_;
 };
 
-// Answers RTM_GETROUTE dumps with the default routes that the test has set; every other request is
-// recorded and acknowledged, or answered by `on_talk`.
+class FakeNetworkNamespaces;
+
+// Rtnetlink in one network namespace: the interfaces of the model that are in it (RTM_GETLINK,
+// RTM_SETLINK with names, addresses, MTU, up and down, moves and VF settings; RTM_*ADDR), and the
+// default routes that the test has set. Every other request is acknowledged. `on_talk`, where it
+// has an answer, comes first.
 class FakeNetlink : public hal::Netlink {
  public:
+  // Without a model there are no interfaces.
+  explicit FakeNetlink(Kernel* kernel = nullptr, FakeNetworkNamespaces* namespaces = nullptr,
+                       uint64_t name_space = kHomeNamespace)
+      : kernel_(kernel), namespaces_(namespaces), name_space_(name_space) {}
   Result<std::vector<hal::NetlinkMessage>> Talk(int protocol,
                                                 std::span<const std::byte> request) override;
   void SetDefaultRouteInterfaces(std::vector<int> indexes);
-  // The other requests so far.
+  // The requests so far, but for those about routes.
   std::vector<hal::NetlinkMessage> Requests() const;
 
   std::function<std::optional<Result<std::vector<hal::NetlinkMessage>>>(
@@ -63,19 +71,46 @@ class FakeNetlink : public hal::Netlink {
       on_talk;
 
  private:
+  using Messages = std::vector<hal::NetlinkMessage>;
+  Messages Routes(std::span<const std::byte> request) const;
+  Result<Messages> GetLink(std::span<const std::byte> request, bool dump) const;
+  Result<Messages> SetLink(std::span<const std::byte> request);
+  Result<Messages> Address(std::span<const std::byte> request, uint16_t type);
+
+  Kernel* kernel_;
+  FakeNetworkNamespaces* namespaces_;
+  const uint64_t name_space_;
   mutable std::mutex mutex_;
   std::vector<int> default_routes_;
   std::vector<hal::NetlinkMessage> requests_;
 };
 
-// Nothing but the machine's own network namespace.
+// The machine's own network namespace, and those that the test makes. A descriptor of one is a
+// placeholder that only this class and FakeNetlink know. Any thread.
 class FakeNetworkNamespaces : public hal::NetworkNamespaces {
  public:
-  Result<std::vector<UniqueFd>> List() override { return std::vector<UniqueFd>(); }
-  Result<UniqueFd> Own() override { return UniqueFd(); }
-  std::unique_ptr<hal::Netlink> Enter(const UniqueFd&) override {
-    return std::make_unique<FakeNetlink>();
-  }
+  explicit FakeNetworkNamespaces(Kernel& kernel);
+  Result<std::vector<UniqueFd>> List() override;
+  Result<UniqueFd> Own() override;
+  std::unique_ptr<hal::Netlink> Enter(const UniqueFd& name_space) override;
+
+  // A container's namespace, until End: then its interfaces come home as hardware does.
+  UniqueFd Make();
+  void End(const UniqueFd& name_space);
+
+  // For FakeNetlink: the model's number of a namespace; the addresses of interfaces by their id.
+  std::optional<uint64_t> Find(int fd) const;
+  std::map<int, std::vector<std::vector<std::byte>>> addresses;  // guarded by its one user
+
+ private:
+  struct NameSpace {
+    UniqueFd fd;
+    uint64_t number;
+  };
+  Kernel& kernel_;
+  mutable std::mutex mutex_;
+  std::vector<NameSpace> all_;  // the first one is the machine's own
+  uint64_t next_ = kHomeNamespace;
 };
 
 // The kernel's events. WaitUntil never waits: it asks, runs what the kernel has deferred, asks

@@ -79,10 +79,10 @@ std::vector<ChildDevice> GetChildren(YamlMap& map, const char* key) {
   return children;
 }
 
-std::vector<NetInterface> GetInterfaces(YamlMap& map, const char* key) {
+std::vector<NetInterface> GetInterfaces(YamlMap& map, const char* key, const char* operstate) {
   std::vector<NetInterface> interfaces;
   map.Each(key, [&](YamlMap& item) {
-    NetInterface net;
+    NetInterface net{.operstate = operstate};
     item.Get("name", net.name);
     if (net.name.empty()) item.Error("name", "an interface needs 'name'");
     item.Get("mac", net.mac);
@@ -114,7 +114,11 @@ std::optional<SriovSpec> GetSriov(YamlMap& function) {
   map->Get("vf-driver", sriov.vf_driver);
   if (auto code = map->Integer("vf-class")) sriov.vf_class = static_cast<uint32_t>(*code);
   sriov.vf_children = GetChildren(*map, "vf-children");
-  sriov.vf_interfaces = GetInterfaces(*map, "vf-interfaces");
+  sriov.vf_interfaces = GetInterfaces(*map, "vf-interfaces", "down");
+  if (auto rules = map->Text("vf-rules")) {
+    if (*rules != "igb" && *rules != "ice") map->Error("vf-rules", "'vf-rules' is igb or ice");
+    sriov.vf_rules = *rules == "ice" ? VfRules::kIce : VfRules::kIgb;
+  }
   map->Get("vf-msix-count", sriov.vf_msix_count);
   map->GetNumber("vf-total-msix", sriov.vf_total_msix);
   map->Get("vf-iommu-groups", sriov.vf_iommu_groups);
@@ -156,7 +160,7 @@ FunctionSpec GetFunction(YamlMap& map) {
   map.Get("driver", spec.driver);
   spec.sriov = GetSriov(map);
   spec.children = GetChildren(map, "children");
-  spec.interfaces = GetInterfaces(map, "interfaces");
+  spec.interfaces = GetInterfaces(map, "interfaces", "up");
   map.Get("boot-vga", spec.boot_vga);
   if (auto serial = map.Text("serial")) {
     spec.serial = ParseHex<uint64_t>(*serial);

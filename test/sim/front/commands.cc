@@ -105,6 +105,24 @@ Answer Set(Kernel& kernel, Arguments& words) {
   return {};
 }
 
+// As `ip link show` would print them, if it knew of simulated VFs.
+Answer ShowVfs(Kernel& kernel, const PciAddress& pf) {
+  const auto vfs = kernel.VfSettings(pf);
+  if (!vfs) {
+    return {.status = 1,
+            .text = fmt::format("{} has no driver with settings for VFs\n", pf.ToString())};
+  }
+  std::string text;
+  for (unsigned i = 0; i < vfs->size(); ++i) text += ShowVf(i, (*vfs)[i]);
+  return {.status = 0, .text = std::move(text)};
+}
+
+Answer Carrier(Kernel& kernel, const PciAddress& device, Arguments& words) {
+  const std::string wanted = words.Next();
+  if (wanted != "on" && wanted != "off") return Usage("a carrier is on or off");
+  return Told(kernel.SetCarrier(device, wanted == "on"));
+}
+
 Answer SendEvent(Kernel& kernel, const PciAddress& device, Arguments& words) {
   std::string action = words.Next();
   std::vector<std::pair<std::string, std::string>> extra;
@@ -166,6 +184,8 @@ Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& 
   if (command == "unplug") return Told(kernel.Unplug(*device));
   if (command == "plug") return Told(kernel.Plug(*device));
   if (command == "event") return SendEvent(kernel, *device, words);
+  if (command == "vf-settings") return ShowVfs(kernel, *device);
+  if (command == "carrier") return Carrier(kernel, *device, words);
   if (command == "vf-delay" || command == "fewer-vfs") {
     int number = words.Number(0);
     if (!words.problem().empty()) return Usage(words.problem());

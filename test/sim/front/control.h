@@ -38,8 +38,8 @@ class WriteTrap {
   int left_ = 0, signal_ = 0;
 };
 
-// Does what `words` say: fault, delay, hold, release, vf-delay, fewer-vfs, unplug, plug, set, aer,
-// event, writes, clear, kill-after, stop-at.
+// Does what `words` say: fault, delay, hold, release, vf-delay, fewer-vfs, vf-settings, carrier,
+// unplug, plug, set, aer, event, writes, clear, kill-after, stop-at.
 Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& words);
 
 class ControlServer {

@@ -34,7 +34,11 @@ Kernel& Model() { return Self().kernel(); }
 Handle& HandleOf(fuse_file_info* info) {
   return *reinterpret_cast<Handle*>(info->fh);  // NOLINT(performance-no-int-to-ptr)
 }
-std::string Path(const char* path) { return std::string("/sys") + (path[1] == '\0' ? "" : path); }
+// The path in the model, which is up to date about interfaces when it is one of theirs.
+std::string Path(const char* path) {
+  if (std::strstr(path, "/net") != nullptr) Self().Refresh();
+  return std::string("/sys") + (path[1] == '\0' ? "" : path);
+}
 
 // The name of a real interface that `path` in /sys/class/net stands for; empty for everything else.
 std::string RealInterface(const std::string& path) {
@@ -145,6 +149,7 @@ int ReadFile(const char* name, char* buffer, size_t size, off_t offset, fuse_fil
   Handle& handle = HandleOf(info);
   auto at = static_cast<size_t>(offset);
   if (offset == 0 || handle.text.empty()) {
+    if (std::strstr(name, "/net/") != nullptr) Self().Refresh();
     auto text = Model().ReadOpen(handle.id);
     if (!text) return -text.error();
     handle.text = *std::move(text);

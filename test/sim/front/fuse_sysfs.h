@@ -29,16 +29,23 @@ class FuseSysfs {
   // directory.
   void SetRealNetworkClass(UniqueFd directory) { real_net_ = std::move(directory); }
 
+  // Called before anything about network interfaces is read.
+  void SetRefresh(std::function<void()> refresh) { refresh_ = std::move(refresh); }
+
   // Mounts over /sys and serves until the process ends.
   Result<> Mount();
 
   Kernel& kernel() { return kernel_; }
   int real_net() const { return real_net_.get(); }
+  void Refresh() const {
+    if (refresh_) refresh_();
+  }
   void Accepted(int pid) const { accepted_(pid); }
 
  private:
   Kernel& kernel_;
   std::function<void(int)> accepted_;
+  std::function<void()> refresh_;
   UniqueFd real_net_;
   ::fuse* fuse_ = nullptr;
 };

@@ -26,6 +26,9 @@ InjectCommands::InjectCommands(CLI::App& app)
   Add("fewer-vfs", "the driver makes only so many VFs", {"pf", "count"});
   Add("unplug", "pull a function out", {"address"});
   Add("plug", "put it back in", {"address"});
+  Add("vf-settings", "print what is set for the VFs of a PF, as `ip link show` does", {"pf"});
+  Add("carrier", "pull the cable of a function's interfaces, or put it in",
+      {"address", "on-or-off"});
   CLI::App* set = Add("set", "change an attribute's content", {"path", "value"});
   set->add_flag("--create", create_, "make it when it is not there");
   CLI::App* aer = Add("aer", "count AER errors", {"address", "severity", "name"});

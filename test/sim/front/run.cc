@@ -11,18 +11,22 @@
 #include <filesystem>
 
 #include "hal/base/log.h"
+#include "hal/os/netlink.h"
 #include "test/sim/front/control.h"
 #include "test/sim/front/fuse_sysfs.h"
 #include "test/sim/front/namespaces.h"
 #include "test/sim/front/process.h"
+#include "test/sim/front/relay.h"
 #include "test/sim/front/timer.h"
 #include "test/sim/front/udevd.h"
 #include "test/sim/front/uevents.h"
+#include "test/sim/front/veths.h"
 
 namespace drapci::sim {
 namespace {
 
 constexpr const char* kSocket = "/run/drapci-sim/control.sock";
+constexpr const char* kRelaySocket = "/run/drapci-sim/route.sock";
 
 void Report(const Result<>& result) {
   if (!result) Log(LogLevel::kError, "drapci-sim: {}", result.error().what);
@@ -50,15 +54,22 @@ struct Machine {
       : timer([this](uint64_t id) { kernel.RunDeferred(id); }),
         kernel({.wait = [this](Milliseconds time) { timer.Wait(time); },
                 .deferred = [this](uint64_t id, Milliseconds time) { timer.Schedule(id, time); },
-                .vfio_cdev = vfio_cdev}),
+                .vfio_cdev = vfio_cdev,
+                .net_devices = &veths}),
         sysfs(kernel, [this](int pid) { trap.Accepted(pid); }),
-        control(kernel, trap) {}
+        control(kernel, trap),
+        relay(kernel, trap, [this] { veths.Sync(); }) {
+    veths.Follow(kernel);
+    sysfs.SetRefresh([this] { veths.Sync(); });
+  }
 
   Timer timer;
+  Veths veths;
   Kernel kernel;
   WriteTrap trap;
   FuseSysfs sysfs;
   ControlServer control;
+  Relay relay;
 };
 
 }  // namespace
@@ -88,12 +99,14 @@ Result<int> Run(const RunOptions& options) {
   machine.kernel.OnEvent(
       [&socket = *socket.release()](const Uevent& event) { Publish(socket, event); });
   DRAPCI_CHECK(machine.control.Start(kSocket));
+  DRAPCI_CHECK(machine.relay.Start(kRelaySocket));
   // systemd's device library (and libudev on top of it) takes only paths whose file system calls
   // itself sysfs, unless told otherwise (sd-device.c device_set_syspath); FUSE cannot.
   setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1);
   if (options.udevd) DRAPCI_CHECK(StartUdevd(machine.kernel));
 
-  DRAPCI_TRY(pid_t command, Start(options.command, {{kSocketVariable, kSocket}}));
+  DRAPCI_TRY(pid_t command, Start(options.command, {{kSocketVariable, kSocket},
+                                                    {hal::kNetlinkRelayVariable, kRelaySocket}}));
   int status = WaitFor(command);
   // What still waits in the model is let go, so that nothing that is killed hangs in a write.
   machine.kernel.ClearFaults();

@@ -1,4 +1,4 @@
-// What drivers make: class devices, network interfaces, VFIO; and IOMMU groups.
+// What drivers make: class devices, VFIO; and IOMMU groups.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,13 +31,6 @@ Uevent ChildEvent(const std::string& dir, const ChildDevice& child, std::string 
   if (child.subsystem == "block") event.properties.emplace_back("DEVTYPE", "disk");
   if (child.subsystem == "drm") event.properties.emplace_back("DEVTYPE", "drm_minor");
   return event;
-}
-
-Uevent NetEvent(const std::string& dir, const NetInterface& net, int ifindex, std::string action) {
-  return {.action = std::move(action),
-          .devpath = dir.substr(4),
-          .subsystem = "net",
-          .properties = {{"INTERFACE", net.name}, {"IFINDEX", fmt::format("{}", ifindex)}}};
 }
 
 std::string UeventText(const Uevent& event) {
@@ -100,55 +93,14 @@ void Kernel::Impl::RemoveChild(const std::string& parent_dir, const ChildDevice&
   Emit(ChildEvent(dir, child, "remove"));
 }
 
-void Kernel::Impl::MakeInterface(const std::string& function_dir, const NetInterface& net) {
-  const std::string dir = function_dir + "/net/" + net.name;
-  int ifindex = next_ifindex++;
-  Uevent event = NetEvent(dir, net, ifindex, "");
-  auto text = [&](const char* name, const std::string& content) {
-    tree.MakeText(dir + "/" + name, content + "\n");
-  };
-  text("address", net.mac.empty() ? "00:00:00:00:00:00" : net.mac);
-  text("ifindex", fmt::format("{}", ifindex));
-  text("iflink", fmt::format("{}", ifindex));
-  text("operstate", net.operstate);
-  text("carrier", net.operstate == "up" ? "1" : "0");
-  text("mtu", fmt::format("{}", net.mtu));
-  text("type", "1");
-  text("flags", "0x1003");
-  text("addr_len", "6");
-  text("broadcast", "ff:ff:ff:ff:ff:ff");
-  text("dev_id", "0x0");
-  text("dev_port", "0");
-  text("addr_assign_type", "0");
-  tree.MakeFile(
-      dir + "/uevent", 0644, [content = UeventText(event)] { return content; },
-      [this, event](std::string_view value, size_t) { return StoreUevent(event, value); });
-  tree.MakeLinkTo(dir + "/device", function_dir);
-  tree.MakeLinkTo(dir + "/subsystem", "/sys/class/net");
-  tree.MakeLinkTo("/sys/class/net/" + net.name, dir);
-  event.action = "add";
-  Emit(std::move(event));
-}
-
 void Kernel::Impl::MakeChildren(Function& function) {
   function.live_children = function.spec.children;
-  function.live_interfaces = function.spec.interfaces;
   for (const ChildDevice& child : function.live_children) MakeChild(function.dir, child);
-  for (const NetInterface& net : function.live_interfaces) MakeInterface(function.dir, net);
+  MakeInterfaces(function);
 }
 
 void Kernel::Impl::RemoveChildren(Function& function) {
-  for (const NetInterface& net : function.live_interfaces) {
-    const std::string dir = function.dir + "/net/" + net.name;
-    int ifindex = 0;
-    if (auto node = tree.Find(dir + "/ifindex")) {
-      ifindex = static_cast<int>(KernelNumber((*node)->show().value_or("0")).value_or(0));
-    }
-    tree.Remove("/sys/class/net/" + net.name);
-    tree.Remove(dir);
-    Emit(NetEvent(dir, net, ifindex, "remove"));
-  }
-  tree.Remove(function.dir + "/net");
+  RemoveInterfaces(function);
   // Children of children go first.
   for (auto child = function.live_children.rbegin(); child != function.live_children.rend();
        ++child) {
@@ -158,7 +110,6 @@ void Kernel::Impl::RemoveChildren(Function& function) {
     if (left && (*left)->children.empty()) tree.Remove(function.dir + "/" + glue);
   }
   function.live_children.clear();
-  function.live_interfaces.clear();
 }
 
 void Kernel::Impl::MakeVfio(Function& function) {

@@ -32,6 +32,7 @@
 
 #include "hal/base/result.h"
 #include "test/sim/kernel/faults.h"
+#include "test/sim/kernel/net.h"
 #include "test/sim/kernel/spec.h"
 #include "test/sim/kernel/tree.h"
 
@@ -71,6 +72,7 @@ class Kernel {
     // Told that an action was deferred by that time; a front end then runs RunDeferred(id).
     std::function<void(uint64_t id, Milliseconds)> deferred = [](uint64_t, Milliseconds) {};
     bool vfio_cdev = false;  // CONFIG_VFIO_DEVICE_CDEV: /dev/vfio/devices/vfio<M>, /dev/iommu
+    NetDevices* net_devices = nullptr;  // makes interfaces real; outlives the model
   };
 
   Kernel();
@@ -124,6 +126,29 @@ class Kernel {
   OrErrno<FileStatus> Stat(std::string_view path, bool follow) const;
   int Chmod(std::string_view path, unsigned mode);
   int Chown(std::string_view path, unsigned uid, unsigned gid);
+
+  // --- Network interfaces (net.h) ----------------------------------------------------------------
+  // All of bound functions, in whatever namespace they are, sorted by function.
+  std::vector<Interface> Interfaces() const;
+  // What its administrator does to an interface of the model alone: 0 or an errno. One part after
+  // another, up to the first that is refused; each is a write to "/net/<PCI address>/<part>"
+  // (netns, address, mtu, name, up, down) for faults and the log.
+  int ChangeInterface(int id, const InterfaceChange& change);
+  // What rtnetlink sets for one VF, by the rules of the PF's driver: 0 or an errno. For faults and
+  // the log a write to "/net/<PCI address of the PF>/vf<N>/<part>".
+  int SetVf(const PciAddress& pf, unsigned vf, const VfChange& change);
+  // The settings of the VFs that there are; nothing when the function has no driver that knows any.
+  std::optional<std::vector<VfNet>> VfSettings(const PciAddress& pf) const;
+  // Pulls the cable of a function's interfaces or puts it in.
+  Result<> SetCarrier(const PciAddress& address, bool on);
+  // The namespace ends: its interfaces come home with the names they have there, or "dev<index>".
+  void EndNamespace(uint64_t name_space);
+  // Does `action` (0 or an errno) as a write to `path`: with faults, delays and the log.
+  int NetWrite(std::string_view path, std::string_view value, const std::function<int()>& action);
+  // From Options::net_devices: an interface is like that now; it went with its namespace and is
+  // made again at home. What the model no longer has is passed over.
+  void InterfaceIs(const Interface& now);
+  void InterfaceLost(int id);
 
   // --- Events ------------------------------------------------------------------------------------
   // Each listener gets every event from now on.

@@ -19,6 +19,14 @@ namespace drapci::sim {
 // of the host.
 inline constexpr unsigned kVfioMajor = 2042, kVfioDeviceMajor = 2043;
 
+// An interface of a bound function, wherever it is now.
+struct LiveInterface {
+  Interface now;
+  std::string operstate;  // what the board says instead of "up" or "down"
+  bool no_carrier = false;
+  bool real = false;  // made by Options::net_devices as well
+};
+
 struct Function {
   FunctionSpec spec;
   std::string dir;  // "/sys/devices/pci0000:00/0000:00:02.0/0000:02:00.0"
@@ -31,7 +39,8 @@ struct Function {
   std::optional<int> vfio_index;
   std::vector<std::byte> config;
   std::vector<ChildDevice> live_children;  // made by the bound driver
-  std::vector<NetInterface> live_interfaces;
+  std::vector<LiveInterface> live_interfaces;
+  std::vector<VfNet> vf_net;                                         // of a PF, by index
   std::array<std::vector<std::pair<std::string, uint64_t>>, 3> aer;  // cor, nonfatal, fatal
   std::array<uint64_t, 3> aer_totals{};
   bool enabled = false;
@@ -115,12 +124,25 @@ struct Kernel::Impl {
   void RemoveChildren(Function& function);
   void MakeChild(const std::string& parent_dir, const ChildDevice& child);
   void RemoveChild(const std::string& parent_dir, const ChildDevice& child);
-  void MakeInterface(const std::string& dir, const NetInterface& net);
   void MakeVfio(Function& function);
   void RemoveVfio(Function& function);
   void JoinGroup(Function& function);
   void LeaveGroup(Function& function);
   int StoreGroupType(int group, std::string_view value);
+
+  // --- interfaces.cc
+  void MakeInterfaces(Function& function);
+  void RemoveInterfaces(Function& function);
+  // Takes the real devices behind these functions' interfaces away, all at once.
+  void RemoveDevices(const std::vector<PciAddress>& owners);
+  void MakeDevice(LiveInterface& live);
+  void Show(const LiveInterface& live, std::string_view action);
+  void Hide(const LiveInterface& live, std::string_view action);
+  void ChangeTo(LiveInterface& live, const Interface& now);
+  LiveInterface* FindInterface(int id);
+  bool NameTaken(uint64_t name_space, std::string_view name,
+                 const LiveInterface* but = nullptr) const;
+  void BringHome(LiveInterface& live);
 
   Kernel& owner;
   Options options;
@@ -137,6 +159,8 @@ struct Kernel::Impl {
   std::map<PciAddress, unsigned> fewer_vfs;
   bool autoprobe = true;  // /sys/bus/pci/drivers_autoprobe
   int next_ifindex = 2;
+  int next_interface = 1;
+  std::map<int, PciAddress> interface_owners;  // by id
   int next_vfio = 0;
 
   std::set<PciAddress> locked;

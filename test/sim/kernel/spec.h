@@ -44,8 +44,15 @@ struct ChildDevice {
 struct NetInterface {
   std::string name = {};  // "eth0"
   std::string mac = {};   // "52:54:00:12:34:56"
+  // As it is found at boot: "up"; "down", as a driver leaves it; anything else: up, no carrier.
   std::string operstate = "up";
   unsigned mtu = 1500;
+};
+
+// What the driver of a physical function lets rtnetlink set for its VFs (ndo_set_vf_*).
+enum class VfRules {
+  kIgb,  // 1 Gbit/s; rates need a carrier; no minimum rate, no link state, no service VLAN
+  kIce,  // 25 Gbit/s; all of these
 };
 
 // The SR-IOV capability of a physical function, and what its VFs are.
@@ -60,6 +67,7 @@ struct SriovSpec {
   std::optional<uint32_t> vf_class = {};  // empty: the PF's
   std::vector<ChildDevice> vf_children = {};
   std::vector<NetInterface> vf_interfaces = {};
+  VfRules vf_rules = VfRules::kIgb;
   bool vf_msix_count = false;  // the PF driver has sriov_set_msix_vec_count
   unsigned vf_total_msix = 0;
   bool vf_iommu_groups = true;       // each VF gets a group of its own

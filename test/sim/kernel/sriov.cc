@@ -144,6 +144,7 @@ void Kernel::Impl::EnableVfs(const PciAddress& address, unsigned count) {
 
 void Kernel::Impl::MakeVfs(const PciAddress& address, unsigned count) {
   Function& pf = *Get(address);
+  pf.vf_net.assign(count, {});  // a VF's driver may ask for its settings from its first moment
   for (unsigned index = 0; index < count; ++index) {
     FunctionSpec spec = VfSpec(pf, index);
     PciAddress vf = spec.address;
@@ -152,15 +153,18 @@ void Kernel::Impl::MakeVfs(const PciAddress& address, unsigned count) {
     if (!Add(std::move(spec), address, index)) break;
     pf.vfs.push_back(vf);
   }
+  pf.vf_net.resize(pf.vfs.size());
   Emit(EventOf(pf, "change"));
 }
 
 void Kernel::Impl::DisableVfs(const PciAddress& address) {
   Function& pf = *Get(address);
   if (pf.vfs.empty()) return;
+  RemoveDevices(pf.vfs);
   for (const PciAddress& vf : pf.vfs) Delete(vf);
   Sleep(pf.spec.sriov->disable_delay);
   pf.vfs.clear();
+  pf.vf_net.clear();
 }
 
 }  // namespace drapci::sim

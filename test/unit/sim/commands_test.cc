@@ -41,6 +41,23 @@ TEST_F(Commands, PullAndPlug) {
   EXPECT_TRUE(Exists(kPf));
 }
 
+TEST_F(Commands, PrintTheSettingsOfVfs) {
+  ASSERT_EQ(SetVfs("1"), 0);
+  VfChange rate{VfChange::Part::kRate, {.max_rate = 200}};
+  ASSERT_EQ(kernel.SetVf(At("0000:02:00.0"), 0, rate), 0);
+  EXPECT_THAT(Do({"vf-settings", "0000:02:00.0"}).text, HasSubstr("max_tx_rate 200Mbps"));
+  EXPECT_EQ(Do({"vf-settings", "0000:00:02.0"}).status, 1);
+}
+
+TEST_F(Commands, PullTheCable) {
+  EXPECT_EQ(Do({"carrier", "0000:02:00.0", "off"}).status, 0);
+  EXPECT_EQ(Read("/sys/class/net/enp2s0f0/operstate"), "down");
+  EXPECT_EQ(Do({"carrier", "0000:02:00.0", "on"}).status, 0);
+  EXPECT_EQ(Read("/sys/class/net/enp2s0f0/operstate"), "up");
+  EXPECT_EQ(Do({"carrier", "0000:02:00.0", "maybe"}).status, 2);
+  EXPECT_EQ(Do({"carrier", "0000:00:02.0", "on"}).status, 1);
+}
+
 TEST_F(Commands, PrintTheWritesAndForgetThem) {
   Write(kPf + "/sriov_numvfs", "9\n");
   Write(kPf + "/sriov_numvfs", "1\n");
