@@ -3,10 +3,6 @@
 // interface of the claim to the container.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +12,7 @@
 #include <csignal>
 
 #include "hal/net/link.h"
+#include "hal/net/link_events.h"
 #include "plugin/hook/attach.h"
 #include "plugin/hook/container_state.h"
 
@@ -38,33 +35,6 @@ Result<std::string> ReadInput() {
   }
 }
 
-// Asks again after each message of the kernel about interfaces.
-Result<UniqueFd> LinkMessages() {
-  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-  sockaddr_nl address = {};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK;
-  const void* untyped = &address;
-  if (!fd || ::bind(fd.get(), static_cast<const sockaddr*>(untyped), sizeof address) != 0) {
-    return Fail(Error::FromErrno(errno, "listening for interfaces"));
-  }
-  return fd;
-}
-
-bool WaitForLink(int messages, const std::function<bool()>& done) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  for (;;) {
-    if (done()) return true;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
-    pollfd waiting{.fd = messages, .events = POLLIN, .revents = 0};
-    if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) == 0) return false;
-    std::array<char, 4096> drain;
-    while (::recv(messages, drain.data(), drain.size(), 0) > 0) {
-    }
-  }
-}
-
 bool SameNamespace(const UniqueFd& a, const UniqueFd& b) {
   struct stat of_a = {}, of_b = {};
   return ::fstat(a.get(), &of_a) == 0 && ::fstat(b.get(), &of_b) == 0 &&
@@ -83,12 +53,12 @@ Result<> Run(const Attachment& wish) {
   DRAPCI_TRY(const UniqueFd own, namespaces.Own());
   // A container in the host's network has the interface already, under the host's name for it.
   if (SameNamespace(own, container)) return {};
-  DRAPCI_TRY(const UniqueFd messages, LinkMessages());
+  DRAPCI_TRY(const hal::LinkEvents events, hal::LinkEvents::Open());
   HookHost host{.sysfs = sysfs,
                 .netlink = netlink,
                 .namespaces = namespaces,
-                .wait_for_link = [&messages](const std::function<bool()>& done) {
-                  return WaitForLink(messages.get(), done);
+                .wait_for_link = [&events](const std::function<bool()>& done) {
+                  return events.WaitUntil(done, std::chrono::steady_clock::now() + kPatience);
                 }};
   return Attach(host, container, wish);
 }
