@@ -182,9 +182,9 @@ class Decoder {
     }
     if (value == nullptr || !value->is_string()) return kNoWholeNumber;
     const std::string& text = value->get_ref<const std::string&>();
-    // The canonical form of a whole number has none of the small suffixes and no fraction;
-    // ParseQuantity would round the rest up.
-    if (text.find_first_of(".num") != std::string::npos) return kNoWholeNumber;
+    // The canonical form of a whole number that can be wanted has no small suffix, no fraction and
+    // no minus; ParseQuantity would round the rest up.
+    if (text.find_first_of(".num-") != std::string::npos) return kNoWholeNumber;
     return ParseQuantity(text).value_or(kNoWholeNumber);
   }
 
