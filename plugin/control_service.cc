@@ -41,7 +41,8 @@ bool IsCalled(const driver::ClaimRequest& claim, std::string_view name) {
 
 class Control final : public v1::Control::CallbackService {
  public:
-  Control(driver::Manager& manager, DaemonInfo info) : manager_(manager), info_(std::move(info)) {}
+  Control(driver::Manager& manager, DaemonInfo info, SlicesProvider slices)
+      : manager_(manager), info_(std::move(info)), slices_(std::move(slices)) {}
 
   ServerUnaryReactor* GetVersion(CallbackServerContext* context, const v1::GetVersionRequest*,
                                  v1::GetVersionResponse* response) override {
@@ -151,6 +152,23 @@ class Control final : public v1::Control::CallbackService {
     return reactor;
   }
 
+  ServerUnaryReactor* GetSlices(CallbackServerContext* context, const v1::GetSlicesRequest*,
+                                v1::GetSlicesResponse* response) override {
+    if (slices_ == nullptr) {
+      return Reply(context, StatusOf({.code = Code::kUnsupported,
+                                      .sys = 0,
+                                      .what = "this daemon makes no ResourceSlices"}));
+    }
+    ServerUnaryReactor* reactor = context->DefaultReactor();
+    slices_([reactor, response](const SlicesView& view) {
+      for (const std::string& slice : view.slices) response->add_slices(slice);
+      response->set_trouble(Printable(view.trouble, 1024));
+      for (const std::string& dropped : view.dropped) response->add_dropped(dropped);
+      reactor->Finish(grpc::Status::OK);
+    });
+    return reactor;
+  }
+
  private:
   // The UID of the claim that `name_or_uid` means; empty when nothing of that name is held.
   Result<std::string> Resolve(const std::string& name_or_uid) const {
@@ -179,6 +197,7 @@ class Control final : public v1::Control::CallbackService {
 
   driver::Manager& manager_;
   const DaemonInfo info_;
+  const SlicesProvider slices_;
 };
 
 }  // namespace
@@ -204,8 +223,8 @@ grpc::Status StatusOf(const Error& error) {
   return {code, OneLine(error)};
 }
 
-ControlService::ControlService(driver::Manager& manager, DaemonInfo info)
-    : service_(std::make_unique<Control>(manager, std::move(info))) {}
+ControlService::ControlService(driver::Manager& manager, DaemonInfo info, SlicesProvider slices)
+    : service_(std::make_unique<Control>(manager, std::move(info), std::move(slices))) {}
 ControlService::~ControlService() = default;
 
 std::vector<grpc::Service*> ControlService::services() { return {service_.get()}; }

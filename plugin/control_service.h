@@ -1,6 +1,7 @@
 // drapci.v1.Control: what the command line asks of the daemon.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,11 +20,21 @@ struct DaemonInfo {
   std::string version, driver_name, node_name, event_source;
 };
 
+// The ResourceSlices of this node, as JSON.
+struct SlicesView {
+  std::vector<std::string> slices;
+  std::string trouble;               // empty: the API server has all of it; else why not
+  std::vector<std::string> dropped;  // what the API server does not keep
+};
+// Calls `done` once, on any thread, now or later.
+using SlicesProvider = std::function<void(std::function<void(SlicesView)> done)>;
+
 // Errors become gRPC statuses whose message is the one line to show. Must outlive the server that
 // serves it; any thread.
 class ControlService {
  public:
-  ControlService(driver::Manager& manager, DaemonInfo info);
+  // Without `slices`, GetSlices is refused.
+  ControlService(driver::Manager& manager, DaemonInfo info, SlicesProvider slices = nullptr);
   ~ControlService();
 
   std::vector<grpc::Service*> services();

@@ -5,6 +5,7 @@
 #include "hal/base/result.h"
 #include "plugin/cli/claim_file.h"
 #include "plugin/cli/client.h"
+#include "plugin/cli/slices.h"
 #include "plugin/cli/text.h"
 
 namespace drapci::cli {
@@ -104,6 +105,12 @@ Outcome<Printed> Verify(const Options& options) {
   DRAPCI_TRY(const auto answer, client.Call(&Stub::Verify, v1::VerifyRequest()));
   return Printed{.text = RenderVerify(answer, options.format),
                  .exit = answer.differences().empty() ? ExitCode::kDone : ExitCode::kFailed};
+}
+
+Outcome<Printed> Slices(const Options& options) {
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::GetSlices, v1::GetSlicesRequest()));
+  return Printed{.text = RenderSlices(answer, options.format)};
 }
 
 Outcome<Printed> Version(const Options& options, std::string_view own) {

@@ -41,6 +41,7 @@ Outcome<Printed> Plan(const Options& options, const ClaimOptions& claim);
 Outcome<Printed> Prepare(const Options& options, const ClaimOptions& claim);
 Outcome<Printed> Unprepare(const Options& options, const std::string& name_or_uid);
 Outcome<Printed> Verify(const Options& options);
+Outcome<Printed> Slices(const Options& options);
 Outcome<Printed> Version(const Options& options, std::string_view own);
 
 }  // namespace drapci::cli

@@ -9,7 +9,7 @@ _drapci() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      devices|device|claims|plan|prepare|unprepare|verify|credentials|version|completion) command=$word; break ;;
+      devices|device|claims|plan|prepare|unprepare|verify|slices|credentials|version|completion) command=$word; break ;;
     esac
   done
   local words="-o --output --socket --timeout --help"
@@ -31,7 +31,7 @@ _drapci() {
     completion) words="bash zsh fish" ;;
     *)
       if [[ -z $command && $cur != -* ]]; then
-        words="devices device claims plan prepare unprepare verify credentials version completion"
+        words="devices device claims plan prepare unprepare verify slices credentials version completion"
       elif [[ $command == plan || $command == prepare ]]; then
         words="-f --file --name --device --share --config $words"
       fi ;;
@@ -49,7 +49,7 @@ constexpr std::string_view kFish =
     R"sh(# fish completion for drapci: drapci completion fish | source
 function __drapci_devices; drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }'; end
 function __drapci_claims; drapci claims 2>/dev/null | awk 'NR > 1 { print $2; print $3 }'; end
-set -l commands devices device claims plan prepare unprepare verify credentials version completion
+set -l commands devices device claims plan prepare unprepare verify slices credentials version completion
 complete -c drapci -f
 complete -c drapci -n __fish_use_subcommand -a "$commands"
 complete -c drapci -n "not __fish_seen_subcommand_from credentials" -s o -l output -x -a "table wide json yaml"

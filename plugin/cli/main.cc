@@ -132,6 +132,8 @@ int Main(int argc, char** argv) {
       ->required();
   command("verify", "compare journal, hardware and CDI; exit 1 when they differ",
           [&] { return Verify(options); });
+  command("slices", "show the ResourceSlices of this node, as YAML or with -o json",
+          [&] { return Slices(options); });
   CredentialOptions credentials;
   AddCredentialOptions(
       *command("credentials", "write a kubeconfig for the daemon from a service account token",

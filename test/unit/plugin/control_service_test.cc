@@ -73,9 +73,11 @@ class ControlServiceTest : public testing::Test {
   TestDir dir_;
   ListeningSockets listening_{false};
   FakeManager manager_;
+  SlicesView slices_;
   ControlService control_{
       manager_,
-      {.version = "1.2.3", .driver_name = "dra.pci", .node_name = "node1", .event_source = "udev"}};
+      {.version = "1.2.3", .driver_name = "dra.pci", .node_name = "node1", .event_source = "udev"},
+      [this](const std::function<void(SlicesView)>& done) { done(slices_); }};
   std::unique_ptr<SocketServer> server_;
   std::unique_ptr<v1::Control::Stub> stub_;
   std::string failure_;
@@ -272,6 +274,16 @@ TEST_F(ControlServiceTest, ReportsDifferences) {
   ASSERT_EQ(verify.differences_size(), 1);
   EXPECT_EQ(verify.differences(0).text(), "is 0");
   EXPECT_EQ(verify.claims_checked(), 1);
+}
+
+TEST_F(ControlServiceTest, ShowsTheSlicesThatItIsGiven) {
+  slices_ = {.slices = {"{}"}, .trouble = "no\nanswer", .dropped = {"DRADeviceTaints is off"}};
+  const auto answer =
+      Call<v1::GetSlicesResponse>(&v1::Control::Stub::GetSlices, v1::GetSlicesRequest());
+  EXPECT_EQ(failure_, "");
+  EXPECT_THAT(answer.slices(), ElementsAre("{}"));
+  EXPECT_EQ(answer.trouble(), "no answer");
+  EXPECT_THAT(answer.dropped(), ElementsAre("DRADeviceTaints is off"));
 }
 
 TEST_F(ControlServiceTest, PassesTheDriversRefusalOn) {
