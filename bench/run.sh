@@ -6,11 +6,12 @@ build=$(realpath "${1:?usage: bench/run.sh BUILD-DIRECTORY [DIRECTORY]}")
 directory=${2:-/var/tmp}
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 export DRAPCID=$build/plugin/daemon/drapcid DRAPCI=$build/plugin/cli/drapci
-export DRAPCI_SIM=$build/test/sim/drapci-sim
+export DRAPCI_SIM=$build/test/sim/drapci-sim APISERVER=$build/test/apiserver/drapci-apiserver
 boards=$(mktemp -d)
 trap 'rm -rf "$boards"' EXIT
 "$here/../test/node/many-nics.sh" 16 64 > "$boards/nics.yaml"
 "$here/../test/node/many-functions.sh" 32 > "$boards/functions.yaml"
+"$here/../test/node/many-functions.sh" 1 > "$boards/few-functions.yaml"
 
 # The cards' part of the simulated /sys as plain files in memory: no driver answers there, but reading costs what
 # it costs on a real machine.
@@ -27,3 +28,7 @@ printf '\n== the daemon itself: 1,024 accelerators, claimed with the kernel driv
 "$DRAPCI_SIM" run --board "$boards/functions.yaml" -- bash -c "$plain_sysfs" bash "$build/bench/bench_load" "$directory" functions
 printf '\n== with hardware changes: 16 network cards of 64 standing VFs, through the simulated sysfs\n'
 "$DRAPCI_SIM" run --board "$boards/nics.yaml" -- "$build/bench/bench_load" "$directory" vfs
+for kind in get cached publish; do
+  printf '\n== a node of a cluster, 32 accelerators: %s\n' "$kind"
+  "$DRAPCI_SIM" run --board "$boards/few-functions.yaml" -- bash -c "$plain_sysfs" bash "$build/bench/bench_cluster" "$directory" "$kind"
+done

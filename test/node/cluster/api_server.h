@@ -22,6 +22,7 @@ class ApiServer {
   void Stop();  // its objects are there again after the next Start()
   bool running() const { return process_.has_value(); }
   std::string url() const;
+  int port() const { return port_; }
 
   // A kubeconfig for it, in a file.
   std::string WriteKubeconfig(const std::string& token = "node-token") const;
