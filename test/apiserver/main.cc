@@ -1,9 +1,6 @@
 // drapci-apiserver: the test API server as a program. Prints its port when it listens, and ends on
 // SIGTERM or SIGINT.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>

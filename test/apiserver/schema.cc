@@ -200,7 +200,8 @@ void DropEmpty(json& object) {
   if (!object.is_structured()) return;
   for (auto member = object.begin(); member != object.end();) {
     // Raw extensions are stored as they came.
-    if (object.is_object() && (member.key() == "parameters" || member.key() == "data")) {
+    if (object.is_object() && (member.key() == "parameters" || member.key() == "data" ||
+                               member.key() == "managedFields")) {
       ++member;
       continue;
     }
