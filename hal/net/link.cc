@@ -227,8 +227,13 @@ Result<> SetLinkMtu(Netlink& netlink, int index, int64_t mtu) {
 
 Result<> RenameLink(Netlink& netlink, int index, std::string_view name) {
   if (!IsInterfaceName(name)) return NoName(name);
-  return Order(netlink, NameRequest(index, name),
-               fmt::format("name '{}' of {}", name, Interface(index)));
+  const std::string what = fmt::format("name '{}' of {}", name, Interface(index));
+  auto done = Order(netlink, NameRequest(index, name), what);
+  if (done || done.error().sys != EEXIST) return done;
+  const auto holder = FindLink(netlink, name);  // by alternative names, too
+  if (!holder || holder->index != index) return done;
+  DRAPCI_CHECK(Order(netlink, RemoveAlternativeNameRequest(index, name), what));
+  return Order(netlink, NameRequest(index, name), what);
 }
 
 Result<> MoveLink(Netlink& netlink, int index, int fd, std::string_view name) {

@@ -42,7 +42,9 @@ Result<> ApplyVf(Netlink& netlink, int index, int vf, const VfSettings& want);
 
 Result<> SetLinkUp(Netlink& netlink, int index, bool up);
 Result<> SetLinkMtu(Netlink& netlink, int index, int64_t mtu);
-// EBUSY on kernels before 6.2 while it is up; EEXIST when another interface has the name.
+// EBUSY on kernels before 6.2 while it is up; EEXIST when another interface has the name. Where it
+// has the name as an alternative one already (udev keeps there what it would have called it), that
+// is taken away first, as the kernel demands.
 Result<> RenameLink(Netlink& netlink, int index, std::string_view name);
 // Moves it to the namespace behind `fd`, under `name`, in one message; it arrives down and without
 // addresses. EEXIST when the name is taken there: whether it has moved then, under its present

@@ -93,6 +93,14 @@ NetlinkMessage MoveRequest(int index, int fd, std::string_view name) {
       .Take();
 }
 
+NetlinkMessage RemoveAlternativeNameRequest(int index, std::string_view name) {
+  Request request(RTM_DELLINKPROP, 0, Interface(index));
+  nlattr* list = request.Open(IFLA_PROP_LIST);
+  request.PutText(IFLA_ALT_IFNAME, name);
+  request.Close(list);
+  return request.Take();
+}
+
 std::optional<Link> ParseLink(std::span<const std::byte> message) {
   ifinfomsg fixed = {};
   const auto body = Body(message, RTM_NEWLINK, fixed);

@@ -29,6 +29,8 @@ NetlinkMessage UpRequest(int index, bool up);
 NetlinkMessage MtuRequest(int index, int64_t mtu);
 NetlinkMessage NameRequest(int index, std::string_view name);
 NetlinkMessage MoveRequest(int index, int fd, std::string_view name);
+// RTM_DELLINKPROP: takes an alternative name away.
+NetlinkMessage RemoveAlternativeNameRequest(int index, std::string_view name);
 
 // RTM_SETLINK with one setting of one VF: IFLA_VFINFO_LIST of one IFLA_VF_INFO with one attribute.
 NetlinkMessage VfMacRequest(int index, int vf, std::string_view mac);  // IsMacAddress(mac)

@@ -40,7 +40,7 @@ store() {
   errno_name "$text"
 }
 
-# errno_name TEXT: from the message of bash, in the C locale.
+# errno_name TEXT: from the message of bash or ip, in the C locale.
 errno_name() {
   case $1 in
     *'Invalid argument') echo EINVAL ;;
@@ -50,6 +50,10 @@ errno_name() {
     *'No such device') echo ENODEV ;;
     *'Permission denied') echo EACCES ;;
     *'Input/output error') echo EIO ;;
+    *'Operation not supported') echo EOPNOTSUPP ;;
+    *'Protocol not supported') echo EPROTONOSUPPORT ;;
+    *'Operation not permitted') echo EPERM ;;
+    *'File exists') echo EEXIST ;;
     *) echo "$1" ;;
   esac
 }

@@ -102,6 +102,10 @@ std::vector<std::byte> DescribeVf(const FakeInterface& pf, uint32_t number) {
   return Attribute(IFLA_VF_INFO, info.get());
 }
 
+bool IsCalled(const FakeInterface& link, const std::string& name) {
+  return link.name == name || std::ranges::find(link.alternatives, name) != link.alternatives.end();
+}
+
 class NamespaceNetlink : public hal::Netlink {
  public:
   NamespaceNetlink(FakeRtnetlink& kernel, int name_space)
@@ -247,7 +251,7 @@ int FakeRtnetlink::FindNamespace(int fd) const {
 
 bool FakeRtnetlink::IsTaken(int name_space, const std::string& name) const {
   return std::ranges::any_of(links_, [&](const auto& each) {
-    return each.second.name_space == name_space && each.second.interface.name == name;
+    return each.second.name_space == name_space && IsCalled(each.second.interface, name);
   });
 }
 
@@ -275,6 +279,7 @@ FakeRtnetlink::Answer FakeRtnetlink::Talk(int name_space, std::span<const std::b
     case RTM_GETLINK:
       return GetLinks(name_space, request, (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP);
     case RTM_SETLINK: return SetLink(name_space, request);
+    case RTM_DELLINKPROP: return RemoveAlternative(name_space, request);
     case RTM_NEWADDR: return AddAddress(name_space, request);
     case RTM_GETADDR: return ListAddresses(name_space);
     default: return No(EOPNOTSUPP);
@@ -314,7 +319,8 @@ FakeRtnetlink::Answer FakeRtnetlink::GetLinks(int name_space, std::span<const st
   std::vector<NetlinkMessage> answer;
   for (const auto& [index, entry] : links_) {
     if (entry.name_space != name_space) continue;
-    if (dump || (fixed.ifi_index != 0 ? fixed.ifi_index == index : entry.interface.name == name)) {
+    if (dump ||
+        (fixed.ifi_index != 0 ? fixed.ifi_index == index : IsCalled(entry.interface, name))) {
       answer.push_back(Describe(index, vfs));
     }
   }
@@ -372,6 +378,17 @@ FakeRtnetlink::Answer FakeRtnetlink::SetLink(int name_space, std::span<const std
     Answer set = SetVf(link, info);
     if (!set) return set;
   }
+  return std::vector<NetlinkMessage>();
+}
+
+FakeRtnetlink::Answer FakeRtnetlink::RemoveAlternative(int name_space,
+                                                       std::span<const std::byte> request) {
+  const auto fixed = At<ifinfomsg>(request, sizeof(nlmsghdr));
+  const auto found = links_.find(fixed.ifi_index);
+  if (found == links_.end() || found->second.name_space != name_space) return No(ENODEV);
+  const Attributes all = Split(request.subspan(sizeof(nlmsghdr) + sizeof(ifinfomsg)));
+  const std::string name = Text(Find(Split(Find(all, IFLA_PROP_LIST)), IFLA_ALT_IFNAME));
+  if (std::erase(found->second.interface.alternatives, name) == 0) return No(EINVAL);
   return std::vector<NetlinkMessage>();
 }
 

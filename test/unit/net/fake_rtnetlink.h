@@ -37,11 +37,12 @@ struct FakeInterface {
   std::vector<FakeVf> vfs;
   bool has_vf_calls = true;  // the driver implements ndo_get_vf_config and ndo_set_vf_*
   bool sets_link_state = false;
-  uint32_t speed = 1000;                    // Mbit/s
-  size_t vfs_listed = 65536;                // the kernel cuts the list of VFs behind so many
-  bool old_rate = false;                    // kernels before 3.16 know IFLA_VF_TX_RATE only
-  std::string port;                         // phys_port_name
-  std::vector<std::string> addresses = {};  // raw: family, prefix length, address
+  uint32_t speed = 1000;                       // Mbit/s
+  size_t vfs_listed = 65536;                   // the kernel cuts the list of VFs behind so many
+  bool old_rate = false;                       // kernels before 3.16 know IFLA_VF_TX_RATE only
+  std::string port;                            // phys_port_name
+  std::vector<std::string> alternatives = {};  // other names that it is called by
+  std::vector<std::string> addresses = {};     // raw: family, prefix length, address
 };
 
 class FakeRtnetlink {
@@ -101,6 +102,7 @@ class FakeRtnetlink {
   hal::NetlinkMessage Describe(int index, bool vfs) const;
   Answer GetLinks(int name_space, std::span<const std::byte> request, bool dump);
   Answer SetLink(int name_space, std::span<const std::byte> request);
+  Answer RemoveAlternative(int name_space, std::span<const std::byte> request);
   Answer Move(int index, int target, const std::string& name);
   Answer SetVf(FakeInterface& pf, std::span<const std::byte> info);
   Answer AddAddress(int name_space, std::span<const std::byte> request);

@@ -134,6 +134,29 @@ TEST_F(KernelLink, IsRenamedUnlessTheNameIsTaken) {
   }
 }
 
+// RTM_NEWLINKPROP: an alternative name.
+std::vector<std::byte> NewAlternativeName(int index, const char* name) {
+  Bytes body;
+  body.U32(0).U32(static_cast<uint32_t>(index)).U32(0).U32(0);
+  body.Add(Attribute(IFLA_PROP_LIST | NLA_F_NESTED,
+                     Attribute(IFLA_ALT_IFNAME, Bytes().Text(name).get())));
+  return test::Message(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL, body.get(), 0, 0);
+}
+
+TEST_F(KernelLink, TakesANameThatItHasAsAnAlternativeOne) {
+  if (!InNamespace([](Netlink& netlink) {
+        const int one = IndexOf(netlink, "one");
+        ASSERT_TRUE(netlink.Talk(NETLINK_ROUTE, NewAlternativeName(one, "net1")));
+        EXPECT_EQ(IndexOf(netlink, "net1"), one);
+        EXPECT_EQ(RenameLink(netlink, IndexOf(netlink, "two"), "net1").error().sys, EEXIST);
+        const auto renamed = RenameLink(netlink, one, "net1");
+        ASSERT_TRUE(renamed) << renamed.error().what;
+        EXPECT_EQ(FindLink(netlink, one)->name, "net1");
+      })) {
+    GTEST_SKIP() << "no permission to make network namespaces";
+  }
+}
+
 TEST_F(KernelLink, KeepsItsAddresses) {
   if (!InNamespace([](Netlink& netlink) {
         const int one = IndexOf(netlink, "one");

@@ -60,6 +60,11 @@ TEST(LinkRequests, SetFlagsMtuNameAndNamespace) {
                 Interface(7).U16(8).U16(28).U32(5).U16(9).U16(3).Text("net1").get());
 }
 
+TEST(LinkRequests, TakeAnAlternativeNameAway) {
+  ExpectRequest(RemoveAlternativeNameRequest(7, "net1"), 109, 0,
+                Interface(7).U16(16).U16(52 | kNested).U16(9).U16(53).Text("net1").get());
+}
+
 TEST(VfRequests, CarryOneSettingInTwoNests) {
   Bytes mac;
   mac.U16(40).U16(1).U32(3).U8({0x02, 0x11, 0x22, 0x33, 0x44, 0xff});

@@ -276,6 +276,22 @@ TEST_F(LinkTest, GoesUpAndDownAndChangesItsMtu) {
   EXPECT_EQ(SetLinkMtu(netlink_, pf_, int64_t{1} << 31).error().code, Code::kInvalid);
 }
 
+TEST_F(LinkTest, TakesANameThatItHasAsAnAlternativeOne) {
+  Pf().alternatives = {"enp2s0np0", "fast0"};
+  ASSERT_TRUE(RenameLink(netlink_, pf_, "fast0"));
+  EXPECT_EQ(Pf().name, "fast0");
+  EXPECT_THAT(Pf().alternatives, ElementsAre("enp2s0np0"));
+}
+
+TEST_F(LinkTest, TakesNoNameThatAnotherHas) {
+  FakeInterface other{.name = "eth0"};
+  other.alternatives = {"fast0"};
+  const int index = kernel_.Add(std::move(other));
+  EXPECT_EQ(RenameLink(netlink_, pf_, "fast0").error().sys, EEXIST);
+  EXPECT_EQ(RenameLink(netlink_, pf_, "eth0").error().sys, EEXIST);
+  EXPECT_THAT(kernel_.Get(index).alternatives, ElementsAre("fast0"));
+}
+
 TEST_F(LinkTest, IsMovedAndRenamedInOneMessage) {
   const int other = kernel_.AddNamespace();
   const auto all = kernel_.namespaces().List();
