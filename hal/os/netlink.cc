@@ -144,7 +144,8 @@ Result<std::span<const std::byte>> Receive(int fd, std::span<std::byte> buffer) 
     if (length < 0) return Fail(Error::FromErrno(errno, "receive a netlink answer"));
     if (length == 0) return Malformed("the relay has closed the connection");
     if ((message.msg_flags & MSG_TRUNC) != 0) return Malformed("cut short");
-    if (sender.nl_pid != 0) continue;  // another process may address any socket
+    // Another process may address any netlink socket. A relay's name is a path.
+    if (sender.nl_family == AF_NETLINK && sender.nl_pid != 0) continue;
     return buffer.first(static_cast<size_t>(length));
   }
 }

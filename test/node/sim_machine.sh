@@ -1,6 +1,6 @@
 #!/bin/bash
 # What real programs see on a simulated machine: lspci, udevd, udevadm, a shell, and drapci-sim itself.
-# Usage: sim_machine.sh DRAPCI-SIM
+# Usage: VF_RATE=PROGRAM sim_machine.sh DRAPCI-SIM
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 readonly sim=$1
@@ -82,6 +82,83 @@ inside() {
   return $failures
 }
 
+# await COMMAND...: what the kernel does later, such as ending a namespace.
+await() {
+  local try
+  for ((try = 0; try < 500; try++)); do
+    "$@" && return
+    sleep 0.02
+  done
+  return 1
+}
+links() { ip -br link | sed 's/[ @].*//' | tr '\n' ' '; }
+net_of() { ls "/sys/bus/pci/devices/$1/net" 2>/dev/null | tr '\n' ' '; }
+ifindex_agrees() { same "$(cat "/sys/class/net/$1/ifindex")" "$(ip -o link show "$1" | cut -d: -f1)"; }
+
+network() {
+  readonly numvfs=/sys/bus/pci/devices/0000:02:00.0/sriov_numvfs vf=0000:02:10.0
+  if ! ip link show enp2s0 > /dev/null 2>&1; then
+    echo "skipped: no veth here, interfaces are in sysfs only"
+    return 0
+  fi
+  check "ip shows the card's interface" same "$(links)" "lo enp2s0 "
+  check "with its address" contains "$(ip -br link show enp2s0)" "52:54:00:12:34:56"
+  check "and a carrier" contains "$(ip -br link show enp2s0)" "LOWER_UP"
+  check "sysfs has the kernel's index" ifindex_agrees enp2s0
+  echo 2 > $numvfs
+  check "VFs have interfaces" same "$(links)" "lo enp2s0 enp2s0v0 enp2s0v1 "
+
+  ip link set enp2s0v0 name fast
+  check "a new name is in sysfs at once" same "$(net_of $vf) $(readlink -f /sys/class/net/fast/device)" \
+    "fast  $(readlink -f /sys/bus/pci/devices/$vf)"
+  ip link set fast mtu 1400 up
+  check "so is the rest" same "$(cat /sys/class/net/fast/{mtu,operstate,carrier} | tr '\n' ' ')" "1400 up 1 "
+
+  unshare --net sleep 1000 &
+  local container=$!
+  await test "$(readlink /proc/self/ns/net)" != "$(readlink /proc/$container/ns/net)"
+  ip link set fast netns "$container" name eth0
+  check "an interface in a container is in no sysfs" same "$(net_of $vf)" ""
+  check "the container has it" contains "$(nsenter --net --target "$container" ip -br link)" eth0
+  nsenter --net --target "$container" ip link set eth0 netns $$ name enp2s0v0
+  check "it can come back" same "$(net_of $vf)" "enp2s0v0 "
+  ip link set enp2s0v0 netns "$container" name eth0
+  kill -9 "$container"
+  wait "$container" 2>/dev/null
+  check "it comes home when its namespace ends, with the name it had there" \
+    await test -e /sys/bus/pci/devices/$vf/net/eth0
+  check "the kernel has it again" contains "$(links)" eth0
+
+  unshare --net sleep 1000 &
+  container=$!
+  await test "$(readlink /proc/self/ns/net)" != "$(readlink /proc/$container/ns/net)"
+  ip link set eth0 netns "$container"
+  echo $vf > /sys/bus/pci/drivers/igbvf/unbind
+  check "unbinding takes it out of a container" same \
+    "$(nsenter --net --target "$container" ip -br link | grep -c eth0)" 0
+  kill -9 "$container"
+  wait "$container" 2>/dev/null
+  echo $vf > /sys/bus/pci/drivers/igbvf/bind
+  check "binding makes it anew" same "$(net_of $vf)" "enp2s0v0 "
+
+  "$VF_RATE" enp2s0 1 0 200
+  check "a VF's rate can be set through the relay" \
+    contains "$("$sim" inject vf-settings 0000:02:00.0)" "max_tx_rate 200Mbps, spoof checking on"
+  check "a rate above the speed is refused" contains "$("$VF_RATE" enp2s0 1 0 2000 2>&1)" EINVAL
+  "$sim" inject fault /net/0000:02:00.0/vf1/rate EBUSY
+  check "a fault can be injected" contains "$("$VF_RATE" enp2s0 1 0 100 2>&1)" EBUSY
+  "$sim" inject carrier 0000:02:00.0 off
+  check "without a carrier there is no rate" contains "$("$VF_RATE" enp2s0 1 0 100 2>&1)" EINVAL
+  "$sim" inject carrier 0000:02:00.0 on
+  echo 0 > $numvfs
+  check "VFs take their interfaces with them" same "$(links)" "lo enp2s0 "
+  echo 2 > $numvfs
+  check "and their settings" same "$("$sim" inject vf-settings 0000:02:00.0 | grep -c rate)" 0
+  "$sim" inject unplug 0000:02:00.0
+  check "a pulled card's interfaces are gone" same "$(links)" "lo "
+  return $failures
+}
+
 injection() {
   "$sim" inject fault $numvfs EIO --count 1
   check "an injected errno reaches the writer" same "$(refused $numvfs 0)" "Input/output error"
@@ -116,8 +193,8 @@ injection() {
   check "what is not there is refused" same "$(status_of "$sim" inject unplug 0000:09:00.0)" 1
 }
 
-if [ "${2-}" = inside ]; then
-  inside
+if [ "${2-}" = inside ] || [ "${2-}" = network ]; then
+  "$2"
   exit
 fi
 
@@ -128,6 +205,8 @@ fi
 mounts=$(cat /proc/self/mounts)
 "$sim" run --board sriov-nic:vfs=8,enable-ms=0,disable-ms=0 --board nvme --udevd -- "$0" "$sim" inside
 failures=$?
+"$sim" run --board sriov-nic:enable-ms=0,disable-ms=0 -- "$0" "$sim" network
+failures=$((failures + $?))
 check "the exit status is the command's" same "$(status_of "$sim" run --board nvme -- sh -c 'exit 7')" 7
 check "so is a signal" same "$(status_of "$sim" run --board nvme -- sh -c 'kill -9 $$')" 137
 check "a command that is not there gives 127" same "$(status_of "$sim" run --board nvme -- no-such-command)" 127
