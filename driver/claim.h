@@ -15,6 +15,7 @@ namespace drapci::driver {
 // One device of a claim.
 struct DeviceRequest {
   std::vector<std::string> request_names;  // the claim's requests that this device answers
+  std::vector<std::string> subrequests;    // "req/sub", where one of a list of choices was taken
   std::string pool;                        // echoed; the driver finds devices by name alone
   std::string device;                      // "pci-0000-02-00-0" or "pci-0000-02-00-0-vf3"
   std::string share_id;                    // one consumer's portion; empty: the whole device

@@ -130,6 +130,7 @@ Result<> CheckNetwork(const hal::NetworkRequest& network, std::string_view where
 Ordered EncodeDevice(const DeviceRequest& device) {
   Ordered out;
   out["requests"] = JsonTexts(device.request_names);
+  if (!device.subrequests.empty()) out["subrequests"] = JsonTexts(device.subrequests);
   out["pool"] = JsonText(device.pool);
   out["device"] = JsonText(device.device);
   if (!device.share_id.empty()) out["shareID"] = JsonText(device.share_id);
@@ -159,6 +160,7 @@ Ordered EncodePrepared(const PreparedDevice& device) {
 DeviceRequest DecodeDevice(JsonFields fields) {
   DeviceRequest device;
   device.request_names = fields.Texts("requests");
+  device.subrequests = fields.Texts("subrequests", false);
   device.pool = fields.Text("pool");
   device.device = fields.Text("device");
   device.share_id = fields.OptionalText("shareID");
@@ -187,6 +189,7 @@ PreparedDevice DecodePrepared(JsonFields fields) {
 
 Result<> CheckDevice(const DeviceRequest& device, std::string_view where) {
   DRAPCI_CHECK(CheckLength(where, "requests", device.request_names.size()));
+  DRAPCI_CHECK(CheckLength(where, "subrequests", device.subrequests.size()));
   DRAPCI_CHECK(CheckLength(where, "share", device.share.size()));
   for (const auto& [capacity, amount] : device.share) {
     DRAPCI_CHECK(CheckAmount(where, "share", amount));

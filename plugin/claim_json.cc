@@ -116,6 +116,7 @@ Result<driver::DeviceRequest> DecodeResult(const JsonField& result,
   driver::DeviceRequest device;
   DRAPCI_TRY(const std::string request, result["request"].Name(kMaxRequestName, true));
   device.request_names = {request.substr(0, request.find('/'))};
+  if (request.contains('/')) device.subrequests = {request};
   DRAPCI_TRY(device.pool, result["pool"].Name(kMaxPool, true));
   DRAPCI_TRY(device.device, result["device"].Name(kMaxDeviceName));
   DRAPCI_TRY(device.admin_access, result["adminAccess"].Flag());
@@ -160,6 +161,8 @@ Result<> Add(driver::DeviceRequest device, const JsonField& result,
   if (std::ranges::find(same->request_names, device.request_names[0]) ==
       same->request_names.end()) {
     same->request_names.push_back(device.request_names[0]);
+    same->subrequests.insert(same->subrequests.end(), device.subrequests.begin(),
+                             device.subrequests.end());
   }
   return {};
 }

@@ -152,8 +152,13 @@ void Cluster::Asked(const std::string& uid) {
 
 Result<> Cluster::Prepared(const driver::ClaimRecord& record, driver::PreparedClaim& answer) {
   if (metadata_) {
-    DRAPCI_TRY(const auto ids, metadata_->Write(record, {.pod_claim_name = record.request.alias},
-                                                *LatestSnapshot()));
+    claims::MetadataClaim claim{.pod_claim_name = record.request.alias};
+    for (const driver::DeviceRequest& device : record.request.devices) {
+      for (const std::string& full : device.subrequests) {
+        claim.full_requests.emplace(full.substr(0, full.find('/')), full);
+      }
+    }
+    DRAPCI_TRY(const auto ids, metadata_->Write(record, claim, *LatestSnapshot()));
     for (const claims::MetadataFiles::RequestId& id : ids) {
       // Containers that name the request get the file with its first device.
       const auto first = std::ranges::find_if(answer.devices, [&](const auto& device) {
