@@ -211,7 +211,9 @@ class CurlTransport : public Transport {
     Set(transfer, CURLOPT_PROTOCOLS_STR, "http,https");
     Set(transfer, CURLOPT_FOLLOWLOCATION, 0L);
     Set(transfer, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
-    Set(transfer, CURLOPT_PIPEWAIT, 1L);  // shares an HTTP/2 connection that is being made
+    // A connection that is being made may turn out to be HTTP/2 and be shared. Without TLS it never
+    // does, and libcurl would wait for its first answer, which may be long in coming.
+    Set(transfer, CURLOPT_PIPEWAIT, url_.scheme == "https" ? 1L : 0L);
     Set(transfer, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
     Set(transfer, CURLOPT_TCP_KEEPALIVE, 1L);
     Set(transfer, CURLOPT_TCP_KEEPIDLE, kKeepAliveIdle);
@@ -344,6 +346,8 @@ class CurlTransport : public Transport {
     }
     if (status == CURLE_PEER_FAILED_VERIFICATION) {
       why += "; check certificate-authority and tls-server-name";
+    } else if (status == CURLE_SSL_CONNECT_ERROR) {
+      why = "the TLS handshake failed: " + why;
     } else if (status == CURLE_SSL_CERTPROBLEM) {
       why += "; check client-certificate and client-key";
     }
