@@ -78,7 +78,7 @@ void ClaimPreparer::Prepare(ClaimReference claim,
 
 Result<driver::ClaimRequest> ClaimPreparer::Check(const ClaimReference& claim,
                                                   const std::string& json) const {
-  DRAPCI_TRY(auto request, DecodeClaim(json, driver_name_));
+  DRAPCI_TRY(auto request, DecodeClaim(json, driver_name_, node_name_));
   if (request.uid != claim.uid) {
     return Fail(Code::kConflict,
                 fmt::format("claim {}/{} got replaced: it has the UID '{}' now, {} was asked for",

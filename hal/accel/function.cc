@@ -32,7 +32,7 @@ class FunctionAccelerator : public PciAccelerator {
           fmt::format("{} has no virtual functions: MAC, VLAN and rates are theirs", target));
     }
     std::vector<Wanted> plan;
-    DRAPCI_TRY(plan.emplace_back(), WishDriver(*part, target, request.access, ""));
+    DRAPCI_TRY(plan.emplace_back(), WishDriver(*part, target, request, ""));
     if (auto interface = WishInterface(target, request)) plan.push_back(*std::move(interface));
     return plan;
   }

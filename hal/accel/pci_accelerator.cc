@@ -121,10 +121,19 @@ Part PciAccelerator::WholePart(std::string_view counter, int64_t amount, Detail 
   return part;
 }
 
-Result<Wanted> PciAccelerator::WishDriver(const Part& part, std::string target, Access access,
-                                          std::string initially) const {
+Result<Wanted> PciAccelerator::WishDriver(const Part& part, std::string target,
+                                          const PartRequest& request, std::string initially) const {
   std::string value(kKernelDriver);
-  if (access == Access::kVfio) {
+  if (request.access == Access::kVfio) {
+    const auto& network = request.network;
+    if (network && (!network->interface.empty() || !network->addresses.empty() || network->mtu)) {
+      return Fail(
+          Code::kInvalid,
+          fmt::format(
+              "{} goes to user space through VFIO: it has no network interface that could be "
+              "named or addressed",
+              target));
+    }
     if (!part.no_vfio.empty()) return Fail(Code::kUnsupported, part.no_vfio);
     value = FormatBinding(
         {.driver = std::string(kVfioDriver), .driver_override = std::string(kVfioDriver)});

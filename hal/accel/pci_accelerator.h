@@ -34,7 +34,7 @@ class PciAccelerator : public Accelerator {
 
   // The setting that gives the function at `target` its driver; that of the whole function (no
   // `initially`) is the accelerator's own. kUnsupported when `part` cannot be had that way.
-  Result<Wanted> WishDriver(const Part& part, std::string target, Access access,
+  Result<Wanted> WishDriver(const Part& part, std::string target, const PartRequest& request,
                             std::string initially) const;
 
   // Device nodes and environment of the function at `address`, which is bound already; waits for

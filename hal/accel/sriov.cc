@@ -257,14 +257,14 @@ Result<std::vector<Wanted>> SriovAccelerator::Plan(const Description& now,
                               "virtual functions only",
                               pf().ToString()));
     }
-    DRAPCI_TRY(plan.emplace_back(), WishDriver(*part, pf().ToString(), request.access, ""));
+    DRAPCI_TRY(plan.emplace_back(), WishDriver(*part, pf().ToString(), request, ""));
     if (auto interface = WishInterface(pf().ToString(), request)) {
       plan.push_back(*std::move(interface));
     }
     return plan;
   }
   const std::string target = fmt::format("{}/{}", pf().ToString(), part->name);
-  DRAPCI_TRY(Wanted driver, WishDriver(*part, target, request.access, "none"));
+  DRAPCI_TRY(Wanted driver, WishDriver(*part, target, request, "none"));
   if (policy().vfs != Vfs::kExisting) {
     plan.push_back(WishVfs(static_cast<int>(now.counters.at(std::string(kCounter)))));
   }

@@ -273,6 +273,14 @@ TEST_F(SriovFamily, ANetworkConfigurationBecomesSettingsOfTheVf) {
   EXPECT_FALSE(plan.at(3).advisory);
 }
 
+TEST_F(SriovFamily, AVfForUserSpaceHasNoInterfaceToName) {
+  const auto nic = Make();
+  PartRequest request = kVfioVf3;
+  request.network = NetworkRequest{};
+  request.network->interface = "net1";
+  EXPECT_EQ(nic->Plan(Look(*nic).value(), request).error().code, Code::kInvalid);
+}
+
 TEST_F(SriovFamily, TheWholeHasNoSettingsOfAVf) {
   const auto nic = Make();
   PartRequest request{.part = "", .access = Access::kKernel};
