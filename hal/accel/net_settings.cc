@@ -197,6 +197,10 @@ class InterfaceSetting : public Setting {
       return Fail(Code::kConflict,
                   fmt::format("no driver makes a network interface for {}", address.ToString()));
     }
+    {
+      DRAPCI_TRY(const std::optional<AwayInterface> away, FindAway(host_, address));
+      if (away) return {};  // whoever took it has got it as it was wished for
+    }
     DRAPCI_TRY(const HomeInterface made, WaitAtHome(host_, address, deadline));
     return SetMtu(made, want);
   }

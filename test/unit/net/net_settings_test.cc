@@ -203,6 +203,16 @@ TEST_F(NetSettings, AnMtuIsSetOnceTheInterfaceIsThere) {
   EXPECT_EQ(Interface().Probe("0000:02:00.0/vf0"), "name=eth0 mtu=9000");
 }
 
+TEST_F(NetSettings, AWishForAnInterfaceThatIsAwayIsLeftAlone) {
+  TakeAway("net1");
+  const MonotonicTime start = machine_.clock.Now();
+  for (const char* wish : {"any", "mtu=9000"}) {
+    ASSERT_TRUE(Interface().Apply(kVfPlace, wish, Deadline())) << wish;
+  }
+  EXPECT_EQ(machine_.clock.Now(), start);
+  EXPECT_EQ(kernel_.requests[RTM_SETLINK], 0);
+}
+
 TEST_F(NetSettings, AnInterfaceThatDoesNotComeIsATimeout) {
   const auto applied = Interface().Apply("0000:02:00.0/vf0", "any", Deadline());
   EXPECT_EQ(applied.error().code, Code::kTimeout);
