@@ -16,8 +16,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr int64_t kStartSeconds = 1'800'000'000;
-
 class EarlyPreparerTest : public testing::Test {
  protected:
   EarlyPreparerTest() {

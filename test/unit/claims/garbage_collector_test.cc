@@ -1,5 +1,6 @@
 #include "plugin/claims/garbage_collector.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 #include "plugin/claims/metadata.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -96,20 +97,21 @@ TEST_F(MetadataTest, MountsTheFileWhereAClaimOfItsOwnIsLookedFor) {
   ASSERT_THAT(*ids, SizeIs(1));
   EXPECT_EQ((*ids)[0].request, "req");
   EXPECT_EQ((*ids)[0].cdi_id, fmt::format("dra.pci/metadata={}_req", kUid));
-  EXPECT_EQ(
-      json::parse(Read(SpecOf())),
-      (json{{"cdiVersion", "0.5.0"},
-            {"kind", "dra.pci/metadata"},
-            {"devices",
-             json::array(
-                 {{{"name", fmt::format("{}_req", kUid)},
-                   {"containerEdits",
-                    {{"mounts",
-                      json::array({{{"hostPath", FileOf()},
-                                    {"containerPath",
-                                     "/var/run/kubernetes.io/dra-device-attributes/resourceclaims/"
-                                     "my-claim/req/dra.pci-metadata.json"},
-                                    {"options", json::array({"ro", "bind"})}}})}}}}})}}));
+  const std::string path =
+      "/var/run/kubernetes.io/dra-device-attributes/resourceclaims/my-claim/req/"
+      "dra.pci-metadata.json";
+  json mount;
+  mount["hostPath"] = FileOf();
+  mount["containerPath"] = path;
+  mount["options"] = {"ro", "bind"};
+  json device;
+  device["name"] = fmt::format("{}_req", kUid);
+  device["containerEdits"]["mounts"].push_back(mount);
+  json spec;
+  spec["cdiVersion"] = "0.5.0";
+  spec["kind"] = "dra.pci/metadata";
+  spec["devices"].push_back(device);
+  EXPECT_EQ(json::parse(Read(SpecOf())), spec);
 }
 
 TEST_F(MetadataTest, MountsTheFileWhereAPodsOwnClaimIsLookedFor) {  // pod-claim-name annotation
