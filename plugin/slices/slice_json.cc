@@ -178,7 +178,8 @@ class Decoder {
 
   int64_t DecodeQuantity(const json* value) {
     if (value != nullptr && value->is_number_integer()) {
-      return Integer(value).value_or(kNoWholeNumber);
+      const int64_t number = Integer(value).value_or(kNoWholeNumber);
+      return number < 0 ? kNoWholeNumber : number;
     }
     if (value == nullptr || !value->is_string()) return kNoWholeNumber;
     const std::string& text = value->get_ref<const std::string&>();

@@ -1,5 +1,6 @@
 #include "plugin/slices/limits.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,6 +30,34 @@ SliceDevice& First(Pool& pool) { return pool.slices[1].devices[0]; }
 
 TEST(LimitsTest, TakesWhatIsSound) {
   EXPECT_EQ(Complaint([](Pool&) {}), "");
+}
+
+TEST(LimitsTest, TakesWhatIsAsLargeAsTheApiAllows) {
+  Pool pool{.name = "node1/card", .slices = {}};
+  SliceContent counters;
+  for (int set = 0; set < 8; ++set) {
+    CounterSet& each = counters.counter_sets.emplace_back();
+    each.name = fmt::format("set-{}", set);
+    for (int counter = 0; counter < 32; ++counter) each.counters[fmt::format("c-{}", counter)] = 1;
+  }
+  SliceContent devices;
+  for (int index = 0; index < 64; ++index) {
+    SliceDevice& device = devices.devices.emplace_back();
+    device.name = fmt::format("device-{}", index);
+    for (int attribute = 0; attribute < 32; ++attribute) {
+      device.attributes[fmt::format("a{}", attribute)] = std::string(64, 'x');
+    }
+    for (int set = 0; set < 2; ++set) {
+      device.consumes.push_back({.counter_set = fmt::format("set-{}", set),
+                                 .counters = counters.counter_sets[0].counters});
+    }
+    for (int taint = 0; taint < 4; ++taint) {
+      device.taints.push_back({.key = fmt::format("dra.pci/t{}", taint), .effect = "NoSchedule"});
+    }
+  }
+  pool.slices = {counters, devices};
+  const Result<> check = CheckPool(pool);
+  EXPECT_TRUE(check.has_value()) << check.error().what;
 }
 
 TEST(LimitsTest, RefusesADeviceThatIsThereTwiceInAnySlices) {

@@ -171,6 +171,23 @@ TEST_F(PublisherFaultsTest, CatchesUpWhenTheServerComesBack) {
   EXPECT_THAT(server_.Stored()[0].metadata, HasSubstr("node-uid"));
 }
 
+TEST_F(PublisherFaultsTest, AWatchThatBreaksOffLosesNothing) {
+  cards_ = {PlainCard(1)};
+  Start();
+  Settle();
+  Writes();
+  for (int i = 0; i < 3; ++i) {
+    const auto watches = std::exchange(server_.api.watches, {});
+    for (const auto& [id, watch] : watches) watch.end(Status(0).error());
+    Pass(seconds(60));
+  }
+  EXPECT_EQ(Writes(), 0U);
+  EXPECT_EQ(publisher_->trouble(), "");
+  server_.DeleteAll();
+  Settle();
+  EXPECT_EQ(Writes(), 1U);
+}
+
 TEST_F(PublisherFaultsTest, FindsAfterAServerRestartWhatWasDeletedMeanwhile) {
   cards_ = {PlainCard(1)};
   Start();

@@ -106,6 +106,9 @@ TEST(SliceJsonTest, ComparesQuantitiesByValue) {
   EXPECT_NE(counter("500m"), 1);  // no whole number is no wanted one
   EXPECT_NE(counter("0.5"), 1);
   EXPECT_NE(counter("many"), 0);
+  EXPECT_NE(counter(-1), -1);
+  EXPECT_NE(counter("-1"), -1);
+  EXPECT_NE(counter("1e-3"), 1);
 }
 
 TEST(SliceJsonTest, KnowsWhatNobodyHerePublishes) {
