@@ -50,7 +50,7 @@ class Mirror {
     StoredSlice slice;
     bool seen = true;            // by the watch, in this version
     std::set<std::string> past;  // versions that the watch may still tell of
-    hal::MonotonicTime written{};
+    hal::MonotonicTime written;
   };
   void Finish();
 

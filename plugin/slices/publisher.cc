@@ -273,6 +273,7 @@ void Publisher::Impl::TellDropped() {
 std::string Publisher::Impl::trouble() const {
   if (!started_) return "publishing has not begun";
   std::vector<std::string> all;
+  all.reserve(impossible_.size() + rejected_.size() + 2);
   for (const auto& [pool, why] : impossible_) all.push_back(why);
   for (const auto& [pool, rejection] : rejected_) all.push_back(rejection.why);
   if (!write_failure_.empty()) all.push_back(write_failure_);

@@ -49,7 +49,7 @@ class Schedule {
   std::mt19937_64 random_;
   kube::Loop::TimerId timer_ = 0;
   std::optional<hal::MonotonicTime> wanted_, last_, last_repair_;
-  hal::MonotonicTime wiped_until_{}, blocked_until_{};
+  hal::MonotonicTime wiped_until_, blocked_until_;
   bool repairing_ = false;
   int repairs_ = 0;
 };

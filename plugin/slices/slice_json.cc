@@ -156,19 +156,22 @@ class Decoder {
  private:
   void Unknown(bool it_is) { foreign = foreign || it_is; }
 
-  const json& Of(const json& object, const char* name, json::value_t type, const json& none) {
+  // The member, if it is of that type.
+  const json* Of(const json& object, const char* name, json::value_t type) {
     const json* value = Member(object, name);
-    if (value == nullptr) return none;
-    Unknown(value->type() != type);
-    return value->type() == type ? *value : none;
+    if (value == nullptr || value->type() == type) return value;
+    Unknown(true);
+    return nullptr;
   }
   const json& List(const json& object, const char* name) {
     static const json kNone = json::array();
-    return Of(object, name, json::value_t::array, kNone);
+    const json* list = Of(object, name, json::value_t::array);
+    return list == nullptr ? kNone : *list;
   }
   const json& Map(const json& object, const char* name) {
     static const json kNone = json::object();
-    return Of(object, name, json::value_t::object, kNone);
+    const json* map = Of(object, name, json::value_t::object);
+    return map == nullptr ? kNone : *map;
   }
   bool Flag(const json& object, const char* name) {
     const json* value = Member(object, name);
