@@ -125,7 +125,8 @@ class PulledCard : public Binding, public testing::WithParamInterface<const char
 TEST_P(PulledCard, IsGone) {
   ASSERT_TRUE(BindKernelDriver(host_, vf_, Deadline()));
   PullingSysfs sysfs(machine_.kernel, nic_, GetParam());
-  Host host{sysfs, machine_.dev, machine_.netlink, machine_.events, machine_.clock};
+  Host host{sysfs,           machine_.dev,  machine_.netlink, machine_.namespaces,
+            machine_.events, machine_.clock};
   EXPECT_EQ(ApplyBinding(host, vf_, kVfio, Deadline()).error().code, Code::kGone);
 }
 
@@ -184,7 +185,8 @@ TEST_F(Binding, AModuleThatUdevLoadsLateIsWaitedFor) {
    private:
     sim::Kernel& kernel_;
   } events(machine_.kernel);
-  Host host{machine_.sysfs, machine_.dev, machine_.netlink, events, machine_.clock};
+  Host host{machine_.sysfs,      machine_.dev, machine_.netlink,
+            machine_.namespaces, events,       machine_.clock};
   ASSERT_TRUE(BindKernelDriver(host, At("0000:05:00.0"), Deadline()));
   EXPECT_EQ(State("0000:05:00.0").driver, "xdma");
 }

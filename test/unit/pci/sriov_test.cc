@@ -75,7 +75,8 @@ TEST_F(Sriov, GivesUpAtTheDeadlineAndSaysHowManyAreThere) {
     std::string Source() const override { return "kernel"; }
   } events;
   machine_.kernel.LateVfs(nic_, milliseconds(500));
-  Host host{machine_.sysfs, machine_.dev, machine_.netlink, events, machine_.clock};
+  Host host{machine_.sysfs,      machine_.dev, machine_.netlink,
+            machine_.namespaces, events,       machine_.clock};
   const Error error = ApplySriov(host, nic_, {.vfs = 7}, Deadline()).error();
   EXPECT_EQ(error.code, Code::kTimeout);
   EXPECT_TRUE(error.what.contains("only 0 of the 7 VFs")) << error.what;
@@ -137,7 +138,8 @@ TEST_F(Sriov, ACardPulledWhileVfsAreAwaitedIsGone) {
     sim::Kernel& kernel_;
     const PciAddress card_;
   } events(machine_.kernel, nic_);
-  Host host{machine_.sysfs, machine_.dev, machine_.netlink, events, machine_.clock};
+  Host host{machine_.sysfs,      machine_.dev, machine_.netlink,
+            machine_.namespaces, events,       machine_.clock};
   EXPECT_EQ(ApplySriov(host, nic_, {.vfs = 7}, Deadline()).error().code, Code::kGone);
 }
 
