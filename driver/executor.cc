@@ -39,7 +39,7 @@ Result<Plan> Executor::FindBefore(const std::vector<WantedStep>& wanted,
       DRAPCI_TRY(hal::Setting * setting, FindSetting(settings_, each.setting));
       auto now = setting->Probe(each.target);
       if (now) {
-        step.before = *std::move(now);
+        step.before = setting->Before(*now, each.value);
       } else if (now.error().code != Code::kGone || each.initially.empty()) {
         return Fail(std::move(now).error());
       }

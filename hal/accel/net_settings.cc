@@ -62,6 +62,11 @@ class VfSetting : public Setting {
     return now && want && want->HoldsIn(*now);
   }
 
+  std::string Before(std::string_view now_text, std::string_view want_text) const override {
+    const auto now = VfSettings::Parse(now_text), want = VfSettings::Parse(want_text);
+    return now && want ? want->Before(*now).ToString() : std::string(now_text);
+  }
+
   bool Between(std::string_view now_text, std::string_view before_text,
                std::string_view want_text) const override {
     const auto now = VfSettings::Parse(now_text), before = VfSettings::Parse(before_text),

@@ -169,7 +169,7 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
     return edits;
   }
   DRAPCI_TRY(edits.device_nodes, KernelNodes(host_, address, deadline));
-  DRAPCI_TRY(edits.interfaces, InterfacesOf(address, request));
+  DRAPCI_TRY(edits.interfaces, InterfacesOf(address, request, deadline));
   std::vector<std::string> names;
   for (const ContainerInterface& each : edits.interfaces) names.push_back(each.name);
   if (request.network && request.network->stay) edits.interfaces.clear();
@@ -179,11 +179,23 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
   return edits;
 }
 
-Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(
-    const PciAddress& address, const PartRequest& request) const {
-  DRAPCI_TRY(const std::vector<std::string> names, NetworkInterfaces(host_.sysfs, address));
+Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(const PciAddress& address,
+                                                                     const PartRequest& request,
+                                                                     MonotonicTime deadline) const {
+  Result<std::vector<std::string>> names = NetworkInterfaces(host_.sysfs, address);
+  // Some drivers register their interface a while after they are bound (iavf); who asks for nothing
+  // of it does not wait.
+  if (request.network && !request.network->stay) {
+    host_.events.WaitUntil(
+        [&] {
+          names = NetworkInterfaces(host_.sysfs, address);
+          return !names || !names->empty();
+        },
+        deadline);
+  }
+  if (!names) return std::unexpected(std::move(names).error());
   std::vector<ContainerInterface> interfaces;
-  for (const std::string& name : names) {
+  for (const std::string& name : *names) {
     const auto mac = host_.sysfs.Read(fmt::format("{}/net/{}/address", address.SysfsPath(), name));
     interfaces.push_back({.address = address.ToString(),
                           .host_name = name,

@@ -52,7 +52,8 @@ class PciAccelerator : public Accelerator {
  private:
   // The interfaces of a function, as the container shall have them.
   Result<std::vector<ContainerInterface>> InterfacesOf(const PciAddress& address,
-                                                       const PartRequest& request) const;
+                                                       const PartRequest& request,
+                                                       MonotonicTime deadline) const;
 
   Host& host_;
   const std::string name_, family_;

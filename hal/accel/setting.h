@@ -35,6 +35,13 @@ class Setting {
     return value == want;
   }
 
+  // What of the value `now` is to be remembered before `want` is applied: all that going back
+  // needs, and nothing that somebody else may change meanwhile.
+  virtual std::string Before(std::string_view now, std::string_view want) const {
+    static_cast<void>(want);
+    return std::string(now);
+  }
+
   // Whether `now` can be the trace of a change from `before` to `want` that was cut short. When it
   // cannot, somebody else has set it, and it is left alone.
   virtual bool Between(std::string_view now, std::string_view before, std::string_view want) const {

@@ -90,6 +90,12 @@ std::optional<T> Default(const std::optional<T>& value, T normal) {
   return value ? std::optional<T>(std::move(normal)) : std::nullopt;
 }
 
+// Takes over what is told of a value that matters.
+template <class T>
+void Tell(std::optional<T>& value, const std::optional<T>& told) {
+  if (value && told) value = told;
+}
+
 }  // namespace
 
 bool IsMacAddress(std::string_view text) {
@@ -133,6 +139,20 @@ std::optional<VfSettings> VfSettings::Parse(std::string_view text) {
   pairs.TakeWord("link", kLinkStates, settings.link_state);
   if (!pairs.Done()) return std::nullopt;
   return settings;
+}
+
+VfSettings VfSettings::Before(const VfSettings& now) const {
+  VfSettings before = Defaults();
+  Tell(before.mac, now.mac);
+  Tell(before.vlan, now.vlan);
+  Tell(before.qos, now.qos);
+  Tell(before.service_vlan, now.service_vlan);
+  Tell(before.min_rate, now.min_rate);
+  Tell(before.max_rate, now.max_rate);
+  Tell(before.spoof_check, now.spoof_check);
+  Tell(before.trust, now.trust);
+  Tell(before.link_state, now.link_state);
+  return before;
 }
 
 bool VfSettings::HoldsIn(const VfSettings& now) const {

@@ -37,6 +37,8 @@ struct VfSettings {
   bool IsTraceIn(const VfSettings& now, const VfSettings& before) const;
   // The values that the kernel gives a new VF, for what is set here: to go back to.
   VfSettings Defaults() const;
+  // Of `now` what is set here, and the default of what it does not tell: what going back needs.
+  VfSettings Before(const VfSettings& now) const;
 };
 
 // "02:11:22:33:44:55": six octets in lower case.

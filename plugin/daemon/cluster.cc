@@ -181,8 +181,8 @@ void Cluster::Failed(const driver::ClaimRequest& claim, const Error& error) {
   });
 }
 
-Cluster::Published Cluster::CurrentSlices() {
-  Published published;
+SlicesView Cluster::CurrentSlices() {
+  SlicesView published;
   loop_->Do([&] {
     published.slices = publisher_->Slices();
     published.trouble = publisher_->trouble();

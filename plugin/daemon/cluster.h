@@ -19,6 +19,7 @@
 #include "plugin/claims/garbage_collector.h"
 #include "plugin/claims/metadata.h"
 #include "plugin/claims/status.h"
+#include "plugin/control_service.h"
 #include "plugin/kube/client.h"
 #include "plugin/kube/sd_loop.h"
 #include "plugin/slices/publisher.h"
@@ -44,13 +45,9 @@ class Cluster : public ClaimFollower {
   // Answers every open read of a claim with an error, and all that come after.
   void StopReading();
 
-  // The slices as they are published, as JSON, and what stands between them and the server.
-  struct Published {
-    std::vector<std::string> slices;
-    std::string trouble;
-    std::vector<std::string> dropped;
-  };
-  Published CurrentSlices();
+  // The slices as they are published, and what stands between them and the server. Waits for the
+  // loop.
+  SlicesView CurrentSlices();
 
   void Asked(const std::string& uid) override;
   Result<> Prepared(const driver::ClaimRecord& record, driver::PreparedClaim& answer) override;

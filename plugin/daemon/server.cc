@@ -7,6 +7,8 @@
 #include <array>
 
 #include "hal/base/log.h"
+#include "plugin/slices/convert.h"
+#include "plugin/slices/publisher.h"
 
 namespace drapci::plugin {
 namespace {
@@ -92,6 +94,17 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
     Log(LogLevel::kInfo, "serving the kubelet on {}", kubelet_->paths().service);
   }
   return {};
+}
+
+SlicesView Server::Slices() const {
+  if (cluster_ != nullptr) return cluster_->CurrentSlices();
+  SlicesView view;
+  const slices::Owner owner{
+      .driver_name = config_.driver_name, .node_name = node_name_, .node_uid = {}};
+  view.slices = slices::Preview(owner, slices::MakePools(*node_->manager().CurrentSnapshot(),
+                                                         owner.driver_name, node_name_, {}));
+  view.trouble = "no API server is configured: this is what would be published";
+  return view;
 }
 
 Server::~Server() {

@@ -32,6 +32,8 @@ class Server {
   std::string Summary() const;
 
  private:
+  // For `drapci slices`.
+  SlicesView Slices() const;
   Result<> Serve(ListeningSockets& sockets, const std::string& version);
   explicit Server(const driver::Config& config);
 

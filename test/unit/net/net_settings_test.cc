@@ -100,6 +100,12 @@ TEST_F(NetSettings, AWishOfAVfHoldsWhateverItDoesNotName) {
   EXPECT_FALSE(Vfs().Satisfies("vlan=3", "nonsense"));
 }
 
+TEST_F(NetSettings, OnlyWhatIsWishedIsRememberedOfAVf) {
+  const Setting& setting = *table_.find(kVfSetting)->second;
+  EXPECT_EQ(setting.Before("vlan=7 max_rate=50 spoofchk=on", "max_rate=200"), "max_rate=50");
+  EXPECT_EQ(setting.Before("vlan=7", "max_rate=200 trust=on"), "max_rate=0 trust=off");
+}
+
 TEST_F(NetSettings, AValueOfAVfThatIsNeitherOldNorWantedIsSomebodyElses) {
   constexpr char kBefore[] = "vlan=0 max_rate=0 trust=off", kWant[] = "max_rate=200";
   EXPECT_TRUE(Vfs().Between("vlan=0 max_rate=200 trust=off", kBefore, kWant));
