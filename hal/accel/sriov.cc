@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kCounter = "vfs";
 constexpr std::string_view kVfProfile = "vf";
 constexpr const char* kVfsNow = "vfs_now";
+constexpr const char* kInterface = "interface";  // the PF's, where its speed is shared
 constexpr std::string_view kShareProfile = "share";
 constexpr std::string_view kBandwidth = "bandwidth";
 constexpr int64_t kMegabit = 1'000'000;  // the unit of VF rates (IFLA_VF_RATE)
@@ -51,6 +52,7 @@ class SriovAccelerator : public PciAccelerator {
                        const Part& whole, const std::string& vf_device) const;
   std::string VfDevice() const;
   Wanted WishVfs(int count) const;
+  Wanted WishUp() const;  // of the PF's interface
   // The function as one device to share, of which each share is a VF.
   Part SharedPart(int offer, Detail detail) const;
   // What the shares of the link's speed come to, in bit/s; 0: unknown, or no network card.
@@ -97,6 +99,10 @@ Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours
   const int offer = Offer(count);
   description.attributes.emplace("vfs_total", int64_t{total()});
   description.attributes.emplace(kVfsNow, int64_t{count});
+  if (policy().shares && function().class_code >> 16 == kNetworkClass) {
+    const auto names = NetworkInterfaces(host().sysfs, pf());
+    if (names && !names->empty()) description.attributes.emplace(kInterface, names->front());
+  }
   description.counters.emplace(kCounter, offer);
   Part whole = WholePart(kCounter, offer, detail);
   // Taking the PF's driver away would take the VFs along.
@@ -169,11 +175,7 @@ Result<std::vector<Wanted>> SriovAccelerator::WishVfSettings(const std::string& 
   if (function().class_code >> 16 != kNetworkClass) {
     return Fail(Code::kUnsupported, fmt::format("{} is no network card", pf().ToString()));
   }
-  wanted.push_back({.setting = std::string(kUpSetting),
-                    .target = pf().ToString(),
-                    .value = "up",
-                    .shared = true,
-                    .initially = {}});
+  wanted.push_back(WishUp());
   const auto add = [&](const VfSettings& part, bool may_be_refused) {
     if (part == VfSettings()) return;
     wanted.push_back({.setting = std::string(kVfSetting),
@@ -240,6 +242,14 @@ Wanted SriovAccelerator::WishVfs(int count) const {
           .initially = {}};
 }
 
+Wanted SriovAccelerator::WishUp() const {
+  return {.setting = std::string(kUpSetting),
+          .target = pf().ToString(),
+          .value = "up",
+          .shared = true,
+          .initially = {}};
+}
+
 Result<std::vector<Wanted>> SriovAccelerator::Plan(const Description& now,
                                                    const PartRequest& request) const {
   DRAPCI_TRY(const Part* part, FindPart(now, name(), request.part));
@@ -279,9 +289,12 @@ Result<std::vector<Wanted>> SriovAccelerator::Plan(const Description& now,
 }
 
 Result<std::vector<Wanted>> SriovAccelerator::Standing(const Description& now) const {
-  const bool keeps = policy().vfs == Vfs::kFixed && now.unusable.empty() && now.foreign.empty();
-  if (!keeps) return std::vector<Wanted>();
-  return std::vector<Wanted>{WishVfs(PolicyCount())};
+  std::vector<Wanted> standing;
+  if (!now.unusable.empty() || !now.foreign.empty()) return standing;
+  if (policy().vfs == Vfs::kFixed) standing.push_back(WishVfs(PolicyCount()));
+  // A link that is down has no speed that could be shared.
+  if (policy().shares && now.attributes.contains(kInterface)) standing.push_back(WishUp());
+  return standing;
 }
 
 Result<ContainerEdits> SriovAccelerator::Edits(const PartRequest& request,

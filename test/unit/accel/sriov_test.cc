@@ -241,6 +241,12 @@ TEST_F(SriovFamily, ASharedCardIsOneDeviceAndItsVfsStandForShares) {
   EXPECT_TRUE(now.parts.at(1).stands_for_share);
 }
 
+TEST_F(SriovFamily, TheInterfaceOfASharedCardIsKeptUpSinceItsSpeedIsShared) {
+  const auto nic = Make(Shares());
+  EXPECT_THAT(Texts(nic->Standing(Look(*nic).value()).value()),
+              ElementsAre("net.up 0000:02:00.0 = up shared"));
+}
+
 TEST_F(SriovFamily, AShareOfTheBandwidthIsTheRateOfItsVf) {
   const auto nic = Make(Shares(2'500'000'000));
   const Description now = Look(*nic).value();
