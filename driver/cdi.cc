@@ -9,6 +9,7 @@
 
 #include "driver/claim.h"
 #include "driver/text.h"
+#include "hal/net/link.h"
 
 namespace drapci::driver {
 namespace {
@@ -99,16 +100,16 @@ Result<Json> Mounts(const hal::ContainerEdits& edits) {
   return mounts;
 }
 
+Result<> CheckInterfaceName(std::string_view name) {
+  if (hal::IsInterfaceName(name) && !HasControl(name) && IsUtf8(name)) return {};
+  return Fail(Code::kInvalid, fmt::format("{} is no name of a network interface", Quoted(name)));
+}
+
 Json HookCall(const std::string& hook, const hal::ContainerInterface& interface) {
-  Json args{"drapci-hook", "--function", interface.address, "--name", interface.name};
-  if (interface.mtu) {
-    args.push_back("--mtu");
-    args.push_back(std::to_string(*interface.mtu));
-  }
-  for (const std::string& address : interface.addresses) {
-    args.push_back("--address");
-    args.push_back(address);
-  }
+  // Name and value are one word each: an interface may be called "--version".
+  Json args{"drapci-hook", "--function=" + interface.address, "--name=" + interface.name};
+  if (interface.mtu) args.push_back(fmt::format("--mtu={}", *interface.mtu));
+  for (const std::string& address : interface.addresses) args.push_back("--address=" + address);
   return Json{{"hookName", "createRuntime"}, {"path", hook}, {"args", std::move(args)}};
 }
 
@@ -118,6 +119,8 @@ Result<> AddInterfaces(const hal::ContainerEdits& edits, const CdiInterfaces& in
     DRAPCI_CHECK(CheckPath(interfaces.hook));
   }
   for (const hal::ContainerInterface& each : edits.interfaces) {
+    DRAPCI_CHECK(CheckInterfaceName(each.host_name));
+    DRAPCI_CHECK(CheckInterfaceName(each.name));
     const bool renamed = each.name != each.host_name;
     if (!each.addresses.empty() && interfaces.how != NetworkDevices::kHook) {
       return Fail(Code::kUnsupported,

@@ -168,6 +168,124 @@ TEST(Cdi, RefusesMountOptionsThatWouldBeMore) {
   }
 }
 
+// A device whose interface moves into the container as net1.
+CdiDevice WithInterface(std::vector<std::string> addresses = {"10.0.0.2/24", "fd00::2/64"}) {
+  CdiDevice device = Device();
+  device.edits.interfaces = {{.address = "0000:02:10.6",
+                              .host_name = "enp2s0v3",
+                              .mac = "02:00:00:00:00:01",
+                              .name = "net1",
+                              .mtu = 9000,
+                              .addresses = std::move(addresses)}};
+  return device;
+}
+
+constexpr CdiInterfaces ByHook() { return {NetworkDevices::kHook, "/usr/libexec/drapci-hook"}; }
+constexpr CdiInterfaces ByCdi() { return {NetworkDevices::kCdi, {}}; }
+
+TEST(CdiInterface, IsACallOfTheHookBeforeTheContainerStarts) {
+  const Result<std::string> spec = CdiSpec(kDriver, {WithInterface()}, ByHook());
+  ASSERT_TRUE(spec) << spec.error().what;
+  const json document = json::parse(*spec);
+  EXPECT_EQ(document["cdiVersion"], "0.3.0") << "hooks are as old as CDI";
+  EXPECT_EQ(document["devices"][0]["containerEdits"]["hooks"], json::parse(R"([{
+    "hookName": "createRuntime",
+    "path": "/usr/libexec/drapci-hook",
+    "args": ["drapci-hook", "--function=0000:02:10.6", "--name=net1", "--mtu=9000",
+             "--address=10.0.0.2/24", "--address=fd00::2/64"]
+  }])"));
+  EXPECT_FALSE(document["devices"][0]["containerEdits"].contains("netDevices"));
+}
+
+TEST(CdiInterface, IsOneCallForEach) {
+  CdiDevice device = WithInterface();
+  device.edits.interfaces.push_back({.address = "0000:02:11.0",
+                                     .host_name = "enp2s0v4",
+                                     .mac = {},
+                                     .name = "net2",
+                                     .mtu = {},
+                                     .addresses = {}});
+  const Result<std::string> spec = CdiSpec(kDriver, {device}, ByHook());
+  ASSERT_TRUE(spec) << spec.error().what;
+  const json hooks = json::parse(*spec)["devices"][0]["containerEdits"]["hooks"];
+  ASSERT_EQ(hooks.size(), 2U);
+  EXPECT_EQ(hooks[1]["args"], json({"drapci-hook", "--function=0000:02:11.0", "--name=net2"}));
+}
+
+TEST(CdiInterface, WithANameLikeAnOptionIsNone) {
+  CdiDevice device = WithInterface({});
+  device.edits.interfaces[0].name = "--version";
+  const Result<std::string> spec = CdiSpec(kDriver, {device}, ByHook());
+  ASSERT_TRUE(spec) << spec.error().what;
+  EXPECT_EQ(json::parse(*spec)["devices"][0]["containerEdits"]["hooks"][0]["args"][2],
+            "--name=--version");
+}
+
+TEST(CdiInterface, CanBeTheRuntimesBusiness) {
+  const Result<std::string> spec = CdiSpec(kDriver, {WithInterface({})}, ByCdi());
+  ASSERT_TRUE(spec) << spec.error().what;
+  const json document = json::parse(*spec);
+  EXPECT_EQ(document["cdiVersion"], "1.1.0") << "older readers refuse netDevices";
+  EXPECT_EQ(document["devices"][0]["containerEdits"]["netDevices"],
+            json::parse(R"([{"hostInterfaceName": "enp2s0v3", "name": "net1"}])"));
+  EXPECT_FALSE(document["devices"][0]["containerEdits"].contains("hooks"));
+}
+
+TEST(CdiInterface, RaisesTheVersionOnlyWhereThereIsOne) {
+  for (const CdiInterfaces& how : {ByHook(), ByCdi(), CdiInterfaces()}) {
+    const Result<std::string> spec = CdiSpec(kDriver, {Device()}, how);
+    ASSERT_TRUE(spec);
+    EXPECT_EQ(json::parse(*spec)["cdiVersion"], "0.3.0");
+  }
+}
+
+TEST(CdiInterface, HasAddressesOnlyByTheHook) {
+  for (const CdiInterfaces& how : {ByCdi(), CdiInterfaces()}) {
+    const Result<std::string> spec = CdiSpec(kDriver, {WithInterface()}, how);
+    ASSERT_FALSE(spec);
+    EXPECT_EQ(spec.error().code, Code::kUnsupported);
+    EXPECT_THAT(spec.error().what, HasSubstr("enp2s0v3"));
+    EXPECT_THAT(spec.error().what, HasSubstr("networkDevices: hook"));
+  }
+}
+
+TEST(CdiInterface, StaysInTheHostUnderItsOwnNameOnly) {
+  EXPECT_THAT(Refusal(WithInterface({}), Code::kUnsupported),
+              HasSubstr("enp2s0v3 cannot become net1"));
+  CdiDevice device = WithInterface({});
+  device.edits.interfaces[0].name = "enp2s0v3";
+  const Result<std::string> spec = CdiSpec(kDriver, {device}, {});
+  ASSERT_TRUE(spec) << spec.error().what;
+  EXPECT_EQ(json::parse(*spec)["devices"][0]["containerEdits"].size(), 1U) << "the environment";
+}
+
+TEST(CdiInterface, IsMovedByAHookWithAPlainPath) {
+  for (const char* path : {"", "drapci-hook", "/usr/../tmp/hook", "/hook\n", "/\xff"}) {
+    const Result<std::string> spec =
+        CdiSpec(kDriver, {WithInterface()}, {NetworkDevices::kHook, path});
+    ASSERT_FALSE(spec) << path;
+    EXPECT_EQ(spec.error().code, Code::kInvalid);
+    EXPECT_TRUE(CdiSpec(kDriver, {Device()}, {NetworkDevices::kHook, path})) << "it is not needed";
+  }
+}
+
+TEST(CdiInterface, WithAHostileNameMakesNoFile) {
+  for (const std::string& name :
+       {std::string(), std::string("../etc"), std::string("a b"), std::string("a\nb"),
+        std::string("a\0b", 3), std::string("\xff"), std::string("sixteen-bytes-xx")}) {
+    for (const CdiInterfaces& how : {ByHook(), ByCdi()}) {
+      CdiDevice inside = WithInterface({}), outside = WithInterface({});
+      inside.edits.interfaces[0].name = name;
+      outside.edits.interfaces[0].host_name = name;
+      for (const CdiDevice& device : {inside, outside}) {
+        const Result<std::string> spec = CdiSpec(kDriver, {device}, how);
+        ASSERT_FALSE(spec) << name;
+        EXPECT_EQ(spec.error().code, Code::kInvalid) << name;
+      }
+    }
+  }
+}
+
 TEST(Claim, AUidIsOneFileNameComponent) {
   EXPECT_TRUE(IsValidUid("6f2c1f60-1c1e-4e4e-9b1e-000000000001"));
   EXPECT_TRUE(IsValidUid(std::string(kMaxUidLength, 'a')));
