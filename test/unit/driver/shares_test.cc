@@ -97,6 +97,45 @@ TEST(Shares, HaveASizeThatTheCardAllows) {
               HasSubstr("has no capacity 'memory' to share"));
 }
 
+// The operator takes the card (1 Gbit/s) for a faster one than it is.
+Config Boasting() {
+  Config config = Shared();
+  config.accelerators[0].policy.bandwidth = 10'000'000'000;
+  return config;
+}
+
+ClaimRequest TwoGigabit(bool advisory) {
+  DeviceRequest wish{.request_names = {"r"}, .pool = "pool", .device = kNic};
+  wish.share_id = "s";
+  wish.share = {{"bandwidth", 2'000'000'000}};
+  wish.network.emplace().advisory_rate = advisory;
+  return {.uid = "a", .namespace_name = "ns", .name = "a", .alias = {}, .devices = {wish}};
+}
+
+TEST(Shares, WithARateThatTheKernelRefusesAreRefusedForItsReason) {
+  World world(Boasting());
+  world.Boot();
+  const std::string before = world.Hardware();
+  const auto refused = world.Prepare(TwoGigabit(false));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, HasSubstr("tx rate 2000 Mbit/s of VF 0"));
+  EXPECT_THAT(refused.error().what, HasSubstr("EINVAL"));
+  EXPECT_THAT(refused.error().what, HasSubstr("above the speed of the link"));
+  EXPECT_EQ(world.Hardware(), before);
+  EXPECT_FALSE(world.manager->FindClaim("a"));
+}
+
+TEST(Shares, WithAnAdvisoryRateDoWithoutItWhereTheKernelRefuses) {
+  World world(Boasting());
+  world.Boot();
+  const std::string before = world.Hardware();
+  const auto prepared = world.Prepare(TwoGigabit(true));
+  ASSERT_TRUE(prepared) << prepared.error().what;
+  EXPECT_THAT(world.Verify(), IsEmpty());
+  ASSERT_TRUE(world.Unprepare("a"));
+  EXPECT_EQ(world.Hardware(), before);
+}
+
 TEST(Shares, AreListedWithTheCardAndNotWithItsVfs) {
   World world(Shared());
   world.Boot();

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <linux/rtnetlink.h>
 
 #include <atomic>
+#include <cstring>
 #include <future>
 #include <map>
 #include <memory>
@@ -58,6 +60,42 @@ class FusedSysfs : public hal::Sysfs {
 
  private:
   hal::Sysfs& inner_;
+  Fuse& fuse_;
+};
+
+// What asks passes; what changes something is spent.
+class FusedNetlink : public hal::Netlink {
+ public:
+  FusedNetlink(hal::Netlink& inner, Fuse& fuse) : inner_(inner), fuse_(fuse) {}
+  FusedNetlink(std::unique_ptr<hal::Netlink> owned, Fuse& fuse)
+      : owned_(std::move(owned)), inner_(*owned_), fuse_(fuse) {}
+  Result<std::vector<hal::NetlinkMessage>> Talk(int protocol,
+                                                std::span<const std::byte> request) override {
+    nlmsghdr header{};
+    std::memcpy(&header, request.data(), std::min(sizeof header, request.size()));
+    // rtnetlink has four types for each object: new, delete, get, set.
+    const bool asks = header.nlmsg_type % 4 == RTM_GETLINK % 4;
+    if (!asks && !fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    return inner_.Talk(protocol, request);
+  }
+
+ private:
+  std::unique_ptr<hal::Netlink> owned_;
+  hal::Netlink& inner_;
+  Fuse& fuse_;
+};
+
+class FusedNamespaces : public hal::NetworkNamespaces {
+ public:
+  FusedNamespaces(hal::NetworkNamespaces& inner, Fuse& fuse) : inner_(inner), fuse_(fuse) {}
+  Result<std::vector<UniqueFd>> List() override { return inner_.List(); }
+  Result<UniqueFd> Own() override { return inner_.Own(); }
+  std::unique_ptr<hal::Netlink> Enter(const UniqueFd& name_space) override {
+    return std::make_unique<FusedNetlink>(inner_.Enter(name_space), fuse_);
+  }
+
+ private:
+  hal::NetworkNamespaces& inner_;
   Fuse& fuse_;
 };
 
@@ -127,8 +165,9 @@ struct World {
         sysfs(machine.sysfs, fuse),
         cdi(machine.state, fuse),
         journal(fuse),
-        host{sysfs,          machine.dev,  machine.netlink, machine.namespaces,
-             machine.events, machine.clock} {
+        netlink(machine.netlink, fuse),
+        namespaces(machine.namespaces, fuse),
+        host{sysfs, machine.dev, netlink, namespaces, machine.events, machine.clock} {
     // Where no hook is installed, as on the machine that builds.
     if (config.hook == kDefaultHook) config.network_devices = NetworkDevices::kNone;
     machine.kernel.SetFile("/proc/self/mountinfo", "");
@@ -212,6 +251,13 @@ struct World {
         text += " autoprobe=" + *probe;
       }
       text += "\n";
+      const auto vfs = machine.kernel.VfSettings(address).value_or(std::vector<sim::VfNet>());
+      for (unsigned i = 0; i < vfs.size(); ++i) text += sim::ShowVf(i, vfs[i]);
+    }
+    for (const sim::Interface& each : machine.kernel.Interfaces()) {
+      text += each.function.ToString() + " " + each.name + " in " +
+              std::to_string(each.name_space) + " mtu " + std::to_string(each.mtu) +
+              (each.up ? " up\n" : " down\n");
     }
     return text;
   }
@@ -222,6 +268,8 @@ struct World {
   FusedSysfs sysfs;
   FusedStateDir cdi;
   MemoryJournal journal;
+  FusedNetlink netlink;
+  FusedNamespaces namespaces;
   hal::Host host;
   std::unique_ptr<NodeManager> manager;
 };
