@@ -14,6 +14,7 @@ struct CrashCase {
   std::string name;             // "vf-kernel"
   std::vector<ClaimSpec> held;  // other claims that are there throughout
   ClaimSpec claim;              // the one that is prepared or released
+  std::string config = {};      // the daemon's configuration
 };
 
 enum class Operation { kPrepare, kUnprepare };

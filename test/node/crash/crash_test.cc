@@ -4,10 +4,11 @@
 //   crash_test [--case NAME] [--points N] [--pf ADDRESS] [--list]
 //
 // For prepare and unprepare of a VF by its kernel driver (vf-kernel: the first claim of its card),
-// of a VF through vfio while another VF is held (vf-vfio) and of the whole card through vfio
-// (pf-vfio): counts the points, then, for each, starts afresh, kills the daemon there, starts it
-// again and looks (see crash_case.h). --points N takes N of them, evenly spread. Runs on any
-// machine with an SR-IOV card that nothing else uses: under drapci-sim, or in the machine of
+// of a VF through vfio while another VF is held (vf-vfio), of the whole card through vfio
+// (pf-vfio), of a VF with network settings (vf-network) and of a share with a rate while another
+// share is held (share): counts the points, then, for each, starts afresh, kills the daemon there,
+// starts it again and looks (see crash_case.h). --points N takes N of them, evenly spread. Runs on
+// any machine with an SR-IOV card that nothing else uses: under drapci-sim, or in the machine of
 // test/vm.
 #include <fmt/format.h>
 
@@ -48,13 +49,32 @@ std::optional<Options> ParseOptions(int argc, char** argv) {
   return out;
 }
 
-std::vector<CrashCase> Cases(const std::string& card) {
+std::vector<CrashCase> Cases(const std::string& card, const Scratch& scratch) {
+  // The hook is not called here; that it can be is enough for a claim to ask for an address.
+  const std::string network = scratch.Write("network.yaml", R"(apiVersion: config.dra.pci/v1alpha1
+kind: NetworkConfig
+interface: net1
+addresses: [10.0.0.2/24]
+mtu: 1400
+mac: "02:00:00:00:00:07"
+vlan: 100
+maxRate: 100M
+spoofCheck: false
+)");
   return {
       {.name = "vf-kernel", .held = {}, .claim = {.name = "first", .device = card + "-vf1"}},
       {.name = "vf-vfio",
        .held = {{.name = "other", .device = card + "-vf0"}},
        .claim = {.name = "second", .device = card + "-vf2", .vfio = true}},
       {.name = "pf-vfio", .held = {}, .claim = {.name = "whole", .device = card, .vfio = true}},
+      {.name = "vf-network",
+       .held = {},
+       .claim = {.name = "net", .device = card + "-vf1", .options = {"--config", network}},
+       .config = "hook: /bin/true\n"},
+      {.name = "share",
+       .held = {{.name = "other", .device = card, .options = {"--share", "bandwidth=300M"}}},
+       .claim = {.name = "share", .device = card, .options = {"--share", "bandwidth=200M"}},
+       .config = "accelerators: [{match: {}, shares: true, bandwidth: 1G}]\n"},
   };
 }
 
@@ -118,10 +138,11 @@ int Main(const Options& options) {
     pf = *found;
   }
   const Scratch scratch;
-  Node node(Programs::FromEnvironment(), scratch);
   Totals totals;
-  for (const CrashCase& crash_case : Cases(DeviceNameOf(pf))) {
+  for (const CrashCase& crash_case : Cases(DeviceNameOf(pf), scratch)) {
     if (!options.only_case.empty() && options.only_case != crash_case.name) continue;
+    const std::string config = scratch.Write("config.yaml", crash_case.config);
+    Node node(Programs::FromEnvironment(), scratch, {"--standalone", "--config", config});
     for (Operation operation : {Operation::kPrepare, Operation::kUnprepare}) {
       if (auto done = RunCase(node, crash_case, operation, options, totals); !done) {
         fmt::print("FAILED: {}: {}\n", crash_case.name, done.error().what);

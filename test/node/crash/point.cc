@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
+#include <linux/rtnetlink.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "hal/base/result.h"
 
@@ -85,6 +87,34 @@ std::string Quoted(std::string text) {
   return "\"" + text + "\"";
 }
 
+// What a request to rtnetlink changes; empty for one that only asks, and for what is none.
+std::string_view ChangeOf(uint16_t type) {
+  switch (type) {
+    case RTM_NEWLINK: return "RTM_NEWLINK";
+    case RTM_SETLINK: return "RTM_SETLINK";
+    case RTM_NEWADDR: return "RTM_NEWADDR";
+    case RTM_DELLINKPROP: return "RTM_DELLINKPROP";
+    default: return "";
+  }
+}
+
+// A change by rtnetlink. The kernel has made it when the call returns; the simulator's relay may
+// still be at it, but is faster than a daemon that starts again.
+std::optional<Point> ClassifySend(pid_t tid, const Arguments& args) {
+  nlmsghdr header{};
+  const std::string bytes = ReadMemory(tid, args[1], std::min<size_t>(args[2], sizeof header));
+  if (bytes.size() < sizeof header) return std::nullopt;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const std::string_view change = ChangeOf(header.nlmsg_type);
+  if (header.nlmsg_len != args[2] || change.empty()) return std::nullopt;
+  Point point;
+  point.kind = PointKind::kHardware;
+  point.call = "sendto";
+  point.path = "rtnetlink";
+  point.value = fmt::format("{} of {} bytes", change, header.nlmsg_len);
+  return point;
+}
+
 // The name that a call has in ClassifySysfs; empty when it is none of them.
 std::string_view UseOf(uint64_t call) {
   switch (call) {
@@ -142,6 +172,7 @@ std::optional<Point> Classify(pid_t tid, const SyscallInfo& info, const WatchedD
     case SYS_write: with_fd("write", fmt::format("{} bytes", args[2])); break;
     case SYS_pwrite64: with_fd("pwrite64", fmt::format("{} bytes at {}", args[2], args[3])); break;
     case SYS_writev: with_fd("writev", ""); break;
+    case SYS_sendto: return ClassifySend(tid, args);
     case SYS_pwritev: with_fd("pwritev", ""); break;
     case SYS_pwritev2: with_fd("pwritev2", ""); break;
     case SYS_fsync: with_fd("fsync", ""); break;

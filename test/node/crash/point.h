@@ -14,7 +14,8 @@ namespace drapci::test {
 using SyscallInfo =
     __ptrace_syscall_info;  // the name that glibc has for struct ptrace_syscall_info
 
-// What a system call changes: a sysfs attribute, the journal, or the CDI directory.
+// What a system call changes: a sysfs attribute or what rtnetlink sets, the journal, or the CDI
+// directory.
 enum class PointKind { kHardware, kJournal, kCdi };
 std::string_view PointKindName(PointKind kind);
 

@@ -19,8 +19,35 @@ std::vector<Scenario> Scenarios(const std::string& card) {
            .claim = {.name = "whole", .device = card, .vfio = true}}};
 }
 
-RefusalNode::RefusalNode()
-    : node_(Programs::FromEnvironment(), scratch_), inject_(Programs::FromEnvironment()) {}
+std::vector<Scenario> NetworkScenarios(const std::string& card, const Scratch& scratch) {
+  const std::string head = "apiVersion: config.dra.pci/v1alpha1\nkind: NetworkConfig\n";
+  const std::string vf = scratch.Write("vf.yaml", head +
+                                                      "interface: net1\n"
+                                                      "addresses: [10.0.0.2/24]\n"
+                                                      "mtu: 1400\n"
+                                                      "mac: \"02:00:00:00:00:07\"\n"
+                                                      "vlan: 100\n"
+                                                      "maxRate: 100M\n"
+                                                      "spoofCheck: false\n");
+  const std::string whole = scratch.Write("whole.yaml", head + "mtu: 1400\n");
+  return {{.name = "a VF with network settings",
+           .held = {},
+           .claim = {.name = "net", .device = card + "-vf1", .options = {"--config", vf}}},
+          {.name = "the whole card with an MTU",
+           .held = {},
+           .claim = {.name = "mtu", .device = card, .options = {"--config", whole}}}};
+}
+
+std::vector<Scenario> ShareScenarios(const std::string& card) {
+  return {{.name = "a share with a rate beside another",
+           .held = {{.name = "other", .device = card, .options = {"--share", "bandwidth=300M"}}},
+           .claim = {.name = "share", .device = card, .options = {"--share", "bandwidth=200M"}}}};
+}
+
+RefusalNode::RefusalNode(const std::string& config)
+    : node_(Programs::FromEnvironment(), scratch_,
+            {"--standalone", "--config", scratch_.Write("config.yaml", config)}),
+      inject_(Programs::FromEnvironment()) {}
 
 void RefusalNode::SetUp() {
   const auto pf = FirstPhysicalFunction();

@@ -19,10 +19,15 @@ struct Scenario {
   ClaimSpec claim;
 };
 std::vector<Scenario> Scenarios(const std::string& card);
+// With network settings of a VF and of a whole card.
+std::vector<Scenario> NetworkScenarios(const std::string& card, const Scratch& scratch);
+// On a card that is given in shares.
+std::vector<Scenario> ShareScenarios(const std::string& card);
 
 class RefusalNode : public testing::Test {
  protected:
-  RefusalNode();
+  RefusalNode() : RefusalNode("") {}
+  explicit RefusalNode(const std::string& config);  // the daemon's configuration
   void SetUp() override;
   void TearDown() override;  // nothing held, all as before, daemon stops in order
 

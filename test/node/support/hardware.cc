@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
+
+#include "test/node/support/node.h"
 
 namespace drapci::test {
 namespace fs = std::filesystem;
@@ -19,11 +22,23 @@ std::string Text(const fs::path& file) {
   return line;
 }
 
+void AddNetwork(const std::string& name, const fs::path& function, HardwareImage& out) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(function / "net", error)) {
+    out[fmt::format("{} {}", name, entry.path().filename().string())] = Text(entry.path() / "mtu");
+  }
+  if (!fs::exists(function / "sriov_numvfs")) return;
+  const auto settings =
+      RunCommand({Programs::FromEnvironment().sim, "inject", "vf-settings", name});
+  if (settings && settings->code == 0) out[name + " VFs"] = settings->out;
+}
+
 }  // namespace
 
 HardwareImage ReadHardware() {
   HardwareImage out;
   std::error_code error;
+  const bool simulated = getenv("DRAPCI_SIM_SOCKET") != nullptr;
   for (const auto& entry : fs::directory_iterator(kDevices, error)) {
     const std::string name = entry.path().filename();
     for (const char* attribute : {"sriov_numvfs", "sriov_drivers_autoprobe", "driver_override"}) {
@@ -32,6 +47,7 @@ HardwareImage ReadHardware() {
     }
     const fs::path driver = fs::read_symlink(entry.path() / "driver", error);
     out[name + " driver"] = error ? "" : driver.filename().string();
+    if (simulated) AddNetwork(name, entry.path(), out);
   }
   return out;
 }

@@ -10,7 +10,9 @@
 namespace drapci::test {
 
 // "0000:02:00.0 sriov_numvfs" -> "8", "0000:02:10.0 driver" -> "igbvf", ...: the number of VFs, the
-// autoprobe switch, the driver and its override of each function that is there.
+// autoprobe switch, the driver and its override of each function that is there. On a simulated
+// machine also names and MTUs of network interfaces, and what is set for VFs; a real one's udev
+// changes names when it likes.
 using HardwareImage = std::map<std::string, std::string>;
 HardwareImage ReadHardware();
 

@@ -106,6 +106,12 @@ void Scratch::Clear() const {
       << "apiVersion: config.dra.pci/v1alpha1\nkind: AccessConfig\ndriver: vfio\n";
 }
 
+std::string Scratch::Write(const std::string& name, const std::string& text) const {
+  std::string path = root + "/" + name;
+  std::ofstream(path) << text;
+  return path;
+}
+
 Node::Node(Programs programs, const Scratch& scratch, std::vector<std::string> daemon_options)
     : programs_(std::move(programs)),
       scratch_(scratch),
@@ -174,6 +180,7 @@ Result<> Node::CliDo(std::vector<std::string> arguments) const {
 
 std::vector<std::string> Node::PrepareArguments(const ClaimSpec& claim) const {
   std::vector<std::string> out{"prepare", "--name", claim.name, "--device", claim.device};
+  out.insert(out.end(), claim.options.begin(), claim.options.end());
   if (claim.vfio) out.insert(out.end(), {"--config", scratch_.root + "/vfio.yaml"});
   return out;
 }

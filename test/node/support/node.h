@@ -31,12 +31,15 @@ class Scratch {
   std::string root, state_parent, state_dir, cdi_dir, kubelet_root, claim_dir, socket, log;
   // Empty directories again, as on a node that has just been installed.
   void Clear() const;
+  // A file of the operator's beside them, such as a configuration; its path. Clear leaves it.
+  std::string Write(const std::string& name, const std::string& text) const;
 };
 
 // A claim as one says it to `drapci prepare`.
 struct ClaimSpec {
   std::string name, device;
   bool vfio = false;
+  std::vector<std::string> options = {};  // others of the command, such as --share
 };
 
 class Node {
