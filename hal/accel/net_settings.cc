@@ -38,6 +38,19 @@ Result<HomeInterface> InterfaceOfPf(const Sysfs& sysfs, const PciAddress& pf) {
                   pf.ToString(), now.driver.empty() ? "no driver" : "driver " + now.driver));
 }
 
+// Without a peer there will never be one, and not every setting needs it: who needs it says so.
+void WaitForCarrier(const Host& host, int index, MonotonicTime deadline) {
+  const MonotonicTime end = std::min(deadline, host.clock.Now() + kCarrierWait);
+  const auto done = [&] {
+    const auto link = FindLink(host.netlink, index);
+    return !link || link->carrier || !link->up;
+  };
+  // No uevent tells of a carrier, so that it is also looked for between them.
+  while (!host.events.WaitUntil(done, std::min(end, host.clock.Now() + kCarrierLook)) &&
+         host.clock.Now() < end) {
+  }
+}
+
 class VfSetting : public Setting {
  public:
   explicit VfSetting(Host& host) : host_(host) {}
@@ -48,10 +61,12 @@ class VfSetting : public Setting {
     return now.ToString();
   }
 
-  Result<> Apply(std::string_view target, std::string_view value, MonotonicTime) override {
+  Result<> Apply(std::string_view target, std::string_view value, MonotonicTime deadline) override {
     DRAPCI_TRY(const Vf vf, Find(target));
     const auto want = VfSettings::Parse(value);
     if (!want) return BadValue(kVfSetting, value);
+    // Drivers reset the card when they make VFs, which takes the carrier away for a while (igb).
+    if (want->min_rate || want->max_rate) WaitForCarrier(host_, vf.pf.index, deadline);
     auto done = ApplyVf(host_.netlink, vf.pf.index, vf.number, *want);
     if (!done && done.error().sys == EINVAL) AddSpeed(vf.pf.name, *want, done.error());
     return done;
@@ -115,7 +130,7 @@ class UpSetting : public Setting {
     DRAPCI_TRY(const HomeInterface pf, Find(target));
     if (value != kUp && value != kDown) return BadValue(kUpSetting, value);
     DRAPCI_CHECK(SetLinkUp(host_.netlink, pf.index, value == kUp));
-    if (value == kUp) WaitForCarrier(pf.index, deadline);
+    if (value == kUp) WaitForCarrier(host_, pf.index, deadline);
     return {};
   }
 
@@ -125,19 +140,6 @@ class UpSetting : public Setting {
     if (!place || place->vf) return BadTarget(kUpSetting, target);
     DRAPCI_TRY(const PciAddress pf, place->Find(host_.sysfs));
     return InterfaceOfPf(host_.sysfs, pf);
-  }
-
-  // Without a peer there will never be one, and not every setting needs it: who needs it says so.
-  void WaitForCarrier(int index, MonotonicTime deadline) const {
-    const MonotonicTime end = std::min(deadline, host_.clock.Now() + kCarrierWait);
-    const auto has_carrier = [&] {
-      const auto link = FindLink(host_.netlink, index);
-      return !link || link->carrier;
-    };
-    // No uevent tells of a carrier, so that it is also looked for between them.
-    while (!host_.events.WaitUntil(has_carrier, std::min(end, host_.clock.Now() + kCarrierLook)) &&
-           host_.clock.Now() < end) {
-    }
   }
 
   Host& host_;

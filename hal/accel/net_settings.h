@@ -3,7 +3,8 @@
 //   net.vf         target: VF by place ("0000:02:00.0/vf3"); value: VfSettings ("vlan=100
 //                  max_rate=200"). A wish names only what it is about; a value found names what the
 //                  driver tells. kUnsupported when the PF has no interface, or its driver tells
-//                  nothing. What a driver takes but does not tell cannot be seen to hold.
+//                  nothing. What a driver takes but does not tell cannot be seen to hold. A rate
+//                  waits for the carrier of a PF that is up.
 //   net.up         target: PF; value: "up" or "down". Most drivers take VF settings only while the
 //                  PF is up; Apply "up" waits for the carrier too, for a while, since a rate needs
 //                  a link speed.

@@ -140,6 +140,33 @@ TEST_F(NetSettings, ACarrierThatNoEventTellsOfIsSeenAllTheSame) {
   EXPECT_LT(machine_.clock.Now() - start, std::chrono::seconds(2));
 }
 
+TEST_F(NetSettings, ARateWaitsForTheCarrierThatMakingVfsTookAway) {
+  Pf().peer = false;
+  events_.later.emplace_back([] {});
+  events_.later.emplace_back([&] { Pf().peer = true; });
+  const auto done = Vfs().Apply(kVfPlace, "min_rate=0 max_rate=200", Deadline());
+  ASSERT_TRUE(done) << done.error().what;
+  EXPECT_EQ(Vf().max_rate, 200U);
+}
+
+TEST_F(NetSettings, ARateWithoutACarrierIsRefusedAfterFiveSeconds) {
+  Pf().peer = false;
+  const MonotonicTime start = machine_.clock.Now();
+  const auto refused = Vfs().Apply(kVfPlace, "min_rate=0 max_rate=200", Deadline());
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, HasSubstr("its link is down"));
+  EXPECT_EQ(machine_.clock.Now() - start, std::chrono::seconds(5));
+}
+
+TEST_F(NetSettings, OnlyARateWaitsAndOnlyWhileThePfIsUp) {
+  Pf().peer = false;
+  const MonotonicTime start = machine_.clock.Now();
+  ASSERT_TRUE(Vfs().Apply(kVfPlace, "spoofchk=off", Deadline()));
+  Pf().up = false;
+  EXPECT_FALSE(Vfs().Apply(kVfPlace, "max_rate=200", Deadline()));
+  EXPECT_EQ(machine_.clock.Now(), start);
+}
+
 TEST_F(NetSettings, APfWithoutPeerIsUpAfterFiveSeconds) {
   Pf().up = false;
   Pf().peer = false;
