@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 
@@ -60,7 +61,9 @@ void RefusalNode::SetUp() {
 
 void RefusalNode::TearDown() {
   if (!node_.running()) return;
-  EXPECT_EQ(node_.CliDone({"claims"}).value_or(""), "No claims are held.\n");
+  // What a configuration holds for itself (standing) may stay.
+  EXPECT_THAT(node_.CliDone({"claims"}).value_or("cli-?"),
+              testing::Not(testing::HasSubstr("cli-")));
   ExpectClean();
   const auto stopped = node_.Stop();
   EXPECT_TRUE(stopped) << stopped.error().what;
