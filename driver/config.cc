@@ -276,6 +276,8 @@ class Reader : private ConfigFields {
 
 }  // namespace
 
+const char* const kDefaultHook = DRAPCI_HOOK;
+
 bool AcceleratorRule::Matches(const hal::PciFunction& function) const {
   return (!address || *address == function.address) && (!vendor || *vendor == function.vendor) &&
          (!device || *device == function.device) &&

@@ -29,7 +29,7 @@ enum class NetworkDevices {
   kCdi,   // by the runtime itself (CDI 1.1 netDevices); it gives no addresses
   kNone,  // not at all: interfaces stay in the host's namespace
 };
-inline constexpr const char* kDefaultHook = "/usr/libexec/drapci/drapci-hook";
+extern const char* const kDefaultHook;  // where it is installed
 
 struct Config {
   std::string driver_name = "dra.pci";

@@ -153,16 +153,14 @@ Result<> MakeDirectories(const std::string& path, mode_t mode) {
   }
 }
 
-ListeningSockets ListeningSockets::Inherit(bool keep) {
-  ListeningSockets sockets(keep);
+void ListeningSockets::Inherit() {
   char** names = nullptr;
   const int count = sd_listen_fds_with_names(1, &names);
   for (int i = 0; i < count; ++i) {
-    sockets.kept_.insert_or_assign(names[i], UniqueFd(SD_LISTEN_FDS_START + i));
+    kept_.insert_or_assign(names[i], UniqueFd(SD_LISTEN_FDS_START + i));
     std::free(names[i]);
   }
   std::free(names);
-  return sockets;
 }
 
 Result<UniqueFd> ListeningSockets::Open(const SocketOptions& options) {

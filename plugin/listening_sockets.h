@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -32,7 +33,7 @@ struct SocketOptions {
 class ListeningSockets {
  public:
   // Takes over what systemd has kept (sd_listen_fds_with_names(3)). Once, before any thread exists.
-  static ListeningSockets Inherit(bool keep);
+  void Inherit();
   explicit ListeningSockets(bool keep) : keep_(keep) {}
 
   // A listening socket at the path: the kept one if it is still what the path leads to, else a new
@@ -40,11 +41,12 @@ class ListeningSockets {
   // anything that is no socket is kConflict. Nobody can connect before owner and mode are set.
   Result<UniqueFd> Open(const SocketOptions& options);
 
-  // Whether socket files stay when the daemon ends.
+  // Whether socket files stay when the daemon ends. Any thread.
   bool keep() const { return keep_; }
+  void KeepNoMore() { keep_ = false; }
 
  private:
-  bool keep_;
+  std::atomic<bool> keep_;
   std::map<std::string, UniqueFd> kept_;
 };
 

@@ -1,5 +1,6 @@
 #include "plugin/socket_server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
@@ -9,15 +10,28 @@
 #include <unistd.h>
 
 #include <array>
+#include <set>
 
 #include "hal/base/log.h"
 
 namespace drapci::plugin {
+namespace {
 
-SocketServer::SocketServer(std::string path, bool keep, UniqueFd listener, UniqueFd stop,
-                           std::unique_ptr<grpc::Server> server)
+// Closes the duplicates of connections that have ended.
+void DropGone(std::span<const pollfd> waiting, std::vector<UniqueFd>& callers) {
+  std::set<int> gone;
+  for (const pollfd& each : waiting) {
+    if (each.revents != 0) gone.insert(each.fd);
+  }
+  std::erase_if(callers, [&gone](const UniqueFd& caller) { return gone.contains(caller.get()); });
+}
+
+}  // namespace
+
+SocketServer::SocketServer(std::string path, const ListeningSockets& sockets, UniqueFd listener,
+                           UniqueFd stop, std::unique_ptr<grpc::Server> server)
     : path_(std::move(path)),
-      keep_(keep),
+      sockets_(sockets),
       listener_(std::move(listener)),
       stop_(std::move(stop)),
       server_(std::move(server)) {}
@@ -33,34 +47,72 @@ Result<std::unique_ptr<SocketServer>> SocketServer::Start(
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return Fail(Code::kInternal, "gRPC cannot serve " + options.path);
-  std::unique_ptr<SocketServer> result(new SocketServer(
-      options.path, sockets.keep(), std::move(listener), std::move(stop), std::move(server)));
+  std::unique_ptr<SocketServer> result(new SocketServer(options.path, sockets, std::move(listener),
+                                                        std::move(stop), std::move(server)));
   result->acceptor_ = std::thread([server = result.get()] { server->Accept(); });
   return result;
 }
 
 void SocketServer::Accept() {
-  std::array<pollfd, 2> waiting{pollfd{.fd = stop_.get(), .events = POLLIN, .revents = 0},
-                                pollfd{.fd = listener_.get(), .events = POLLIN, .revents = 0}};
-  constexpr int kWhenOutOfDescriptors = 100;  // milliseconds
+  std::vector<pollfd> waiting;
   for (;;) {
-    if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
-    if (waiting[0].revents != 0) return;
-    const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-      grpc::AddInsecureChannelFromFd(server_.get(), fd);
-      continue;
+    waiting = {{.fd = stop_.get(), .events = POLLIN, .revents = 0},
+               {.fd = listener_.get(), .events = POLLIN, .revents = 0}};
+    for (const UniqueFd& caller : callers_) {
+      waiting.push_back({.fd = caller.get(), .events = 0, .revents = 0});
     }
-    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) continue;
-    Log(LogLevel::kError, "{}", Error::FromErrno(errno, "accepting a caller on " + path_).what);
-    if (::poll(waiting.data(), 1, kWhenOutOfDescriptors) > 0) return;
+    if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
+    if (waiting[0].revents != 0) return SendCallersAway();
+    DropGone(std::span(waiting).subspan(2), callers_);
+    if (waiting[1].revents != 0) TakeCaller();
   }
+}
+
+void SocketServer::TakeCaller() {
+  constexpr int kWhenOutOfDescriptors = 100;  // milliseconds
+  UniqueFd caller(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!caller) {
+    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+    Log(LogLevel::kError, "{}", Error::FromErrno(errno, "accepting a caller on " + path_).what);
+    pollfd stop{.fd = stop_.get(), .events = POLLIN, .revents = 0};
+    ::poll(&stop, 1, kWhenOutOfDescriptors);
+    return;
+  }
+  if (UniqueFd duplicate(::fcntl(caller.get(), F_DUPFD_CLOEXEC, 0)); duplicate) {
+    callers_.push_back(std::move(duplicate));
+  }
+  grpc::AddInsecureChannelFromFd(server_.get(), caller.Release());
+}
+
+// gRPC's own shutdown cancels what callers send before they hear of it. So they are told first, by
+// the frame that begins a graceful end (RFC 9113, section 6.8): open no more streams here, those
+// that are open are served.
+void SocketServer::SendCallersAway() {
+  constexpr std::array<char, 17> kGoAway{0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, -1, -1, -1, 0, 0, 0, 0};
+  constexpr std::chrono::seconds kPatience{1};
+  for (const UniqueFd& caller : callers_) {
+    // gRPC writes whole frames, unless the socket is full; then nothing is sent here either.
+    ::send(caller.get(), kGoAway.data(), kGoAway.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!callers_.empty()) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) break;
+    std::vector<pollfd> waiting;
+    for (const UniqueFd& caller : callers_) {
+      waiting.push_back({.fd = caller.get(), .events = 0, .revents = 0});
+    }
+    ::poll(waiting.data(), waiting.size(), static_cast<int>(left.count()));
+    DropGone(waiting, callers_);
+  }
+  callers_.clear();
 }
 
 SocketServer::~SocketServer() { Stop(std::chrono::milliseconds(0)); }
 
 void SocketServer::Unlink() {
-  if (!keep_) ::unlink(path_.c_str());
+  if (!sockets_.keep()) ::unlink(path_.c_str());
 }
 
 void SocketServer::Stop(std::chrono::milliseconds grace) {

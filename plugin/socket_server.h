@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "hal/base/result.h"
 #include "hal/base/unique_fd.h"
@@ -20,7 +21,7 @@ namespace drapci::plugin {
 
 class SocketServer {
  public:
-  // Serves `services`, which must outlive the server, on a socket of `sockets`.
+  // Serves `services` on a socket of `sockets`; both must outlive the server.
   static Result<std::unique_ptr<SocketServer>> Start(ListeningSockets& sockets,
                                                      const SocketOptions& options,
                                                      std::span<grpc::Service* const> services);
@@ -31,21 +32,25 @@ class SocketServer {
   // connections and calls go on.
   void Unlink();
 
-  // No new calls; those that run may finish until `grace` has passed and are then cancelled. Who
-  // connects meanwhile waits for the next server, if the socket is kept. Returns when the last
-  // handler has: what a handler waits for must still be running.
+  // Callers are asked to go (HTTP/2 GOAWAY) and served until they have; calls that still run after
+  // that may finish until `grace` has passed and are then cancelled. Who connects meanwhile waits
+  // for the next server, if the socket is kept. Returns when the last handler has: what a handler
+  // waits for must still be running.
   void Stop(std::chrono::milliseconds grace);
 
  private:
-  SocketServer(std::string path, bool keep, UniqueFd listener, UniqueFd stop,
+  SocketServer(std::string path, const ListeningSockets& sockets, UniqueFd listener, UniqueFd stop,
                std::unique_ptr<grpc::Server> server);
   void Accept();
+  void TakeCaller();
+  void SendCallersAway();
 
   const std::string path_;
-  const bool keep_;
+  const ListeningSockets& sockets_;
   UniqueFd listener_;
   UniqueFd stop_;  // an eventfd
   std::unique_ptr<grpc::Server> server_;
+  std::vector<UniqueFd> callers_;  // duplicates, of the acceptor's thread alone
   std::thread acceptor_;
 };
 

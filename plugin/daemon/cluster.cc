@@ -84,6 +84,7 @@ void Cluster::Build(kube::CredentialStore::Source credentials, const std::string
   if (wish.collect_after_seconds != 0) {
     claims::GarbageCollector::Options options{.driver_name = driver};
     options.grace = std::chrono::seconds(wish.collect_after_seconds);
+    options.period = std::min(options.period, options.grace);
     collector_ =
         std::make_unique<claims::GarbageCollector>(loop, *api_, manager_, *events_, options);
   }

@@ -12,6 +12,7 @@
 #include "hal/base/log.h"
 #include "plugin/daemon/options.h"
 #include "plugin/daemon/server.h"
+#include "plugin/daemon/systemd_job.h"
 #include "plugin/text.h"
 
 namespace drapci::plugin {
@@ -80,6 +81,8 @@ int Run(Options& options, const driver::Config& config, ListeningSockets& socket
   Log(LogLevel::kNotice, "drapcid {} is ready: {}", DRAPCI_VERSION, (*server)->Summary());
   const int code = sd_event_loop(event->get());
   sd_notify(0, "STOPPING=1\nSTATUS=waiting for calls that are under way");
+  // Who stops for good must not be found any more.
+  if (sockets.keep() && !IsRestart()) sockets.KeepNoMore();
   if (code < 0) Log(LogLevel::kError, "{}", Error::FromErrno(-code, "the event loop").what);
   return code < 0 ? kExitFailed : code;
 }
@@ -98,7 +101,8 @@ int Main(int argc, char** argv) {
   // runtimes.
   ::umask(022);
   BlockSignals();
-  ListeningSockets sockets = ListeningSockets::Inherit(options->keep_sockets);
+  ListeningSockets sockets(options->keep_sockets);
+  sockets.Inherit();
   return Run(*options, *config, sockets);
 }
 

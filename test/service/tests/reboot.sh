@@ -3,7 +3,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-if [ "$3" = before ]; then
+if [ "${*: -1}" = before ]; then
   holds "a VF is prepared" succeeds drapci prepare --name alpha --device "$nic-vf0"
   holds "and one through vfio" \
     succeeds drapci prepare --name beta --device "$nic-vf1" --config /tmp/vfio.yaml

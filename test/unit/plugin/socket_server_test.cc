@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <atomic>
+#include <thread>
+
 #include "hal/base/unique_fd.h"
 #include "plugin/kubelet_service.h"
 #include "plugin/proto/pluginregistration.grpc.pb.h"
@@ -142,6 +145,55 @@ TEST(MakeDirectories, MakesParentsAndKeepsWhatIsThere) {
   EXPECT_EQ(status.st_mode & 07777, mode_t{0750});
   dir.Write("file", "");
   EXPECT_THAT(MakeDirectories(dir.path() + "/file/x", 0755).error().what, HasSubstr("ENOTDIR"));
+}
+
+TEST_F(SocketServerTest, TakesItsFileAlongUnlessItIsKeptForTheNextDaemon) {
+  struct stat status = {};
+  ASSERT_TRUE(Start(path_).has_value());
+  EXPECT_NE(::lstat(path_.c_str(), &status), 0);
+
+  ListeningSockets kept(true);
+  const auto services = registration_.services();
+  ASSERT_TRUE(SocketServer::Start(kept, {.path = path_}, services).has_value());
+  EXPECT_EQ(::lstat(path_.c_str(), &status), 0);
+
+  auto server = SocketServer::Start(kept, {.path = path_}, services);
+  ASSERT_TRUE(server.has_value()) << server.error().what;
+  kept.KeepNoMore();
+  server->reset();
+  EXPECT_NE(::lstat(path_.c_str(), &status), 0);
+}
+
+TEST_F(SocketServerTest, SendsCallersAwayBeforeItStopsServing) {
+  auto server = Start(path_);
+  ASSERT_TRUE(server.has_value()) << server.error().what;
+  auto channel = grpc::CreateChannel("unix:" + path_, grpc::InsecureChannelCredentials());
+  auto stub = pluginregistration::Registration::NewStub(channel);
+  std::atomic<bool> stop = false;
+  std::atomic<int> served = 0;
+  // Calls without a pause, as on a node that is busy; what comes after the server is gone may fail
+  // to connect.
+  std::string failure;
+  std::jthread caller([&] {
+    while (!stop) {
+      grpc::ClientContext context;
+      pluginregistration::PluginInfo info;
+      const grpc::Status status = stub->GetInfo(&context, {}, &info);
+      if (status.ok()) {
+        ++served;
+      } else if (status.error_code() != grpc::StatusCode::UNAVAILABLE) {
+        failure = status.error_message();
+        return;
+      } else {
+        return;
+      }
+    }
+  });
+  while (served < 100) std::this_thread::yield();
+  (*server)->Stop(std::chrono::seconds(5));
+  stop = true;
+  caller.join();
+  EXPECT_EQ(failure, "");
 }
 
 }  // namespace
