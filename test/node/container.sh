@@ -31,7 +31,7 @@ container() {
 start_container() {
   container "$1" "$2" sleep 1000 > "$work/$1.log" 2>&1 &
   runtime=$!
-  wait_for 20 missing "$bus/devices/$3/net" || die "no container: $(cat "$work/$1.log")"
+  wait_for 20 interface_is "$3" "" || die "no container: $(cat "$work/$1.log")"
 }
 state_of_container() { runc --root "$work/runc" state "$1" 2> /dev/null; }
 # kill_container ID: as if its node ran out of memory.
@@ -46,6 +46,7 @@ daemon_with() {  # LINE...: the configuration
   CONFIG=$work/config.yaml start_daemon
 }
 interface_of() { ls "$bus/devices/$1/net" 2> /dev/null; }
+has_interface() { like "$(interface_of "$1")" .; }
 interface_is() { same "$(interface_of "$1")" "$2"; }
 settings() { "$DRAPCI_SIM" inject vf-settings "$pf_address"; }
 rate_of() { settings | sed -n "s/^ *vf $1 .*max_tx_rate \([0-9]*Mbps\).*/\1/p"; }
@@ -78,10 +79,10 @@ holds "the container has the interface under the name asked for, up" like "$(cat
 holds "with its MTU" grep -q 'mtu 1400' "$work/inside"
 holds "and its address" grep -q 'inet 10.0.0.2/24' "$work/inside"
 holds "of both kinds" grep -q 'inet6 fd00::2/64' "$work/inside"
-holds "when the container has ended it is in the host again" wait_for 10 exists "$bus/devices/$vf/net"
+holds "when the container has ended it is in the host again" wait_for 10 has_interface "$vf"
 
 start_container stays vf "$vf"
-holds "a second container gets it though it came home under the name net1" missing "$bus/devices/$vf/net"
+holds "a second container gets it though it came home under the name net1" interface_is "$vf" ""
 holds "while a container has it, the host has none of its names" \
   same "$(ip -br link show | grep -cE "^(net1|$host_name)[@ ]")" 0
 container thief vf true > "$work/thief.log" 2>&1
