@@ -1,5 +1,5 @@
 #!/bin/bash
-# A first look at drapci: a machine with one SR-IOV card (simulated), two claims, and a container that has what
+# A first look at drapci: a machine with one SR-IOV card (simulated), claims, and a container that has what
 # they give. Called by `./run demo` with the build directory. Every step is checked: the exit status is 0 only when
 # all came out as said.
 set -euo pipefail
@@ -51,7 +51,8 @@ while b"READY=1" not in s.recv(4096).split(b"\n"): pass
 print("ready", flush=True)' $work/notify; }
 notify=${NOTIFY[0]}
 read -r _ <&"$notify" || die "no notification socket"
-NOTIFY_SOCKET=$work/notify drapcid --standalone --state-dir $work/state 2> $work/drapcid.log &
+echo "hook: $build/plugin/hook/drapci-hook" > $work/config.yaml
+NOTIFY_SOCKET=$work/notify drapcid --standalone --config $work/config.yaml --state-dir $work/state 2> $work/drapcid.log &
 daemon=$!
 read -r _ <&"$notify" || die "drapcid does not become ready"
 show drapci devices
@@ -77,12 +78,21 @@ echo "$(cat $pf/sriov_numvfs) VFs exist; $(vf 0) has the driver $(driver_of "$(v
 [ "$(driver_of "$(vf 0)")" = igbvf ] || die "VF 0 should have its kernel driver"
 [ "$(driver_of "$(vf 1)")" = vfio-pci ] || die "VF 1 should be bound to vfio-pci"
 show drapci claims
+# Without the right to make interfaces they are in the simulated /sys only, and cannot move.
+links=$(ip -brief link show enp2s0 2> /dev/null || :)
+if [ -n "$links" ]; then
+  heading "A third one for VF 2, whose interface is to be net1 in its container"
+  sed 's/device: \(.*\)-vf0$/device: \1-vf2/' "$examples/claim-vf-network.yaml" > $work/claim-vf-network.yaml
+  show drapci prepare -f $work/claim-vf-network.yaml
+fi
 if drapci prepare --name thief --device pci-0000-02-00-0; then die "the whole card was given while its VFs are held"; fi
 
 heading "What a container runtime reads"
 kernel_spec=$(ls $cdi/*5e3a1f0c-7c55-4b0e-9a3e-0d5b8c1f4a01*.json)
 vfio_spec=$(ls $cdi/*5e3a1f0c-7c55-4b0e-9a3e-0d5b8c1f4a02*.json)
-for spec in "$kernel_spec" "$vfio_spec"; do
+specs=("$kernel_spec" "$vfio_spec")
+[ -z "$links" ] || specs+=("$(ls $cdi/*5e3a1f0c-7c55-4b0e-9a3e-0d5b8c1f4a04*.json)")
+for spec in "${specs[@]}"; do
   echo "$spec:"
   python3 -m json.tool --indent 2 "$spec"
 done
@@ -93,18 +103,19 @@ readonly rootfs=$work/rootfs
 mkdir -p $rootfs/{bin,dev,proc,sys,tmp,etc,run}
 cp "$(command -v busybox)" $rootfs/bin/busybox
 readonly inside='echo "environment:"; /bin/busybox env | /bin/busybox grep -E "^(DRAPCI|PCI)" | /bin/busybox sort
-echo "device nodes:"; /bin/busybox ls -lR /dev/vfio'
+echo "device nodes:"; /bin/busybox ls -lR /dev/vfio
+echo "interfaces:"; /bin/busybox ip addr show'
 
 # by_podman RUNTIME OPTION...
 by_podman() {
-  local runtime
+  local runtime spec devices=()
   runtime=$(command -v "$1") || return
   shift
+  for spec in "${specs[@]}"; do devices+=(--device "$(cdi_name "$spec")"); done
   podman --cgroup-manager=cgroupfs --events-backend=file --storage-driver=vfs --root $work/podman \
     --runroot $work/podman-run --runtime "$runtime" \
     run --rm --network=none --log-driver=none --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 "$@" \
-    --device "$(cdi_name "$kernel_spec")" --device "$(cdi_name "$vfio_spec")" \
-    --rootfs $rootfs /bin/busybox sh -c "$inside"
+    "${devices[@]}" --rootfs $rootfs /bin/busybox sh -c "$inside"
 }
 
 # by_runtime RUNTIME: without an engine, the CDI edits are applied to the runtime's own configuration here.
@@ -113,31 +124,7 @@ by_runtime() {
   runtime=$(command -v "$1") || return
   mkdir -p "$bundle"
   (cd "$bundle" && rm -f config.json && "$runtime" spec)
-  python3 - "$bundle/config.json" $rootfs "$inside" "$kernel_spec" "$vfio_spec" <<'PY'
-import json, os, stat, sys
-path, rootfs, script, *specs = sys.argv[1:]
-config = json.load(open(path))
-config["root"] = {"path": rootfs}
-process = config["process"]
-process.update(terminal=False, args=["/bin/busybox", "sh", "-c", script])
-process.pop("rlimits", None)
-linux = config["linux"]
-linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] not in ("network", "cgroup")]
-linux.pop("resources", None)
-config["mounts"] = [m for m in config["mounts"] if m["destination"] in ("/proc", "/dev")]
-for name in specs:
-    spec = json.load(open(name))
-    for edits in [spec.get("containerEdits", {}), spec["devices"][0]["containerEdits"]]:
-        process["env"] += edits.get("env", [])
-        for node in edits.get("deviceNodes", []):
-            status = os.stat(node.get("hostPath", node["path"]))
-            linux.setdefault("devices", []).append({
-                "path": node["path"], "type": "b" if stat.S_ISBLK(status.st_mode) else "c",
-                "major": os.major(status.st_rdev), "minor": os.minor(status.st_rdev), "fileMode": 0o600})
-        config["mounts"] += [{"destination": m["containerPath"], "source": m["hostPath"], "type": "bind",
-                              "options": m.get("options", ["bind"])} for m in edits.get("mounts", [])]
-json.dump(config, open(path, "w"))
-PY
+  python3 "$here/node/oci_bundle.py" "$bundle/config.json" $rootfs "${specs[@]}" -- /bin/busybox sh -c "$inside"
   "$runtime" --root "$work/$1" run --bundle "$bundle" drapci-demo
 }
 
@@ -161,12 +148,17 @@ expect "the environment names VF 0" grep -q "$(vf 0)" $work/container.out
 expect "the environment names VF 1" grep -q "$(vf 1)" $work/container.out
 expect "the VFIO container node is there" grep -q ' vfio$' $work/container.out
 expect "the VFIO group node is there" grep -q " $group\$" $work/container.out
+if [ -n "$links" ]; then
+  expect "the interface has its name and is up" grep -q 'net1[:@].*[<,]UP' $work/container.out
+  expect "and its address" grep -q 'inet 10.0.0.2/24' $work/container.out
+fi
 
 # --- back -----------------------------------------------------------------------------------------
 
 heading "Released, by name and by UID"
 show drapci unprepare vf-kernel
 show drapci unprepare 5e3a1f0c-7c55-4b0e-9a3e-0d5b8c1f4a02
+[ -z "$links" ] || show drapci unprepare vf-network
 echo "$(cat $pf/sriov_numvfs) VFs exist"
 [ "$(cat $pf/sriov_numvfs)" = 0 ] || die "the virtual functions should be gone with the last claim"
 [ -z "$(ls $cdi)" ] || die "a CDI file was left behind"
