@@ -4,9 +4,9 @@
 # What drapci needs to know of an interface in another namespace (IFLA_PARENT_DEV_NAME) the simulator's do not tell there:
 # that such a one is found, and brought home from a container that is still there, is tested in the VM tier
 # (test/vm/tests/interface.sh).
+# shellcheck disable=SC2154,SC2317  # variables of the library; functions are called by `holds`
 # shellcheck source-path=SCRIPTDIR source=../vm/tests/lib.sh
 . "$(dirname "$0")/../vm/tests/lib.sh"
-# shellcheck disable=SC2154  # of the library
 nic=pci-$(tr ':.' '--' <<< "$pf_address")
 bundle_py=$(dirname "$0")/oci_bundle.py
 PATH=$PATH:/usr/sbin:/sbin

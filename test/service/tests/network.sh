@@ -1,5 +1,6 @@
 #!/bin/bash
 # What the unit allows is enough for network interfaces and the settings of VFs.
+# shellcheck disable=SC2317  # functions are called by `holds`
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -7,7 +8,7 @@ interface_is() { same "$(ls "$pf/net")" "$1"; }
 mtu_is() { same "$(cat "$pf/net/$pf_name/mtu")" "$1"; }
 namespace_differs() { [ "$(readlink /proc/self/ns/net)" != "$(readlink "/proc/$1/ns/net")" ]; }
 settings() { inject vf-settings "$pf_address"; }
-said_in_journal() { journalctl --quiet --output cat -u $unit | grep -q "$1"; }
+said_in_journal() { journalctl --quiet --output cat -u "$unit" | grep -q "$1"; }
 pf_name=$(ls "$pf/net")
 mtu=$(cat "$pf/net/$pf_name/mtu")
 mkdir -p /etc/drapci

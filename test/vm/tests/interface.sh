@@ -1,5 +1,6 @@
 #!/bin/bash
 # Real network interfaces in containers, by podman, crun and drapci-hook (HOOK), and home again.
+# shellcheck disable=SC2317  # functions are called by `holds`
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v podman crun > /dev/null || die "no podman or crun: ./run deps test"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Shares of a real card's link: the kernel's own `ip` shows the rate of each, and the kernel's driver has the last word.
+# shellcheck disable=SC2317  # functions are called by `holds`
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 nic=pci-0000-01-00-0
@@ -10,8 +11,7 @@ config() {  # LINE...
 }
 udevadm settle
 pf_name=$(ls "$pf/net")
-# shellcheck disable=SC2317  # called by wait_for
-offers_bandwidth() { drapci device $nic | grep -q bandwidth; }
+offers_bandwidth() { drapci device "$nic" | grep -q bandwidth; }
 vf_line() { ip link show dev "$pf_name" | grep " vf $1 "; }
 rate_is() { same "$(vf_line "$1" | sed -n 's/.*max_tx_rate \([0-9]*Mbps\).*/\1/p')" "$2"; }
 
