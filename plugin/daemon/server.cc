@@ -76,11 +76,12 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
   }
   preparer_ = std::make_unique<ClaimPreparer>(manager, claims, config_.driver_name, node_name_,
                                               cluster_.get());
-  control_ =
-      std::make_unique<ControlService>(manager, DaemonInfo{.version = version,
-                                                           .driver_name = config_.driver_name,
-                                                           .node_name = node_name_,
-                                                           .event_source = events_->Source()});
+  control_ = std::make_unique<ControlService>(manager,
+                                              DaemonInfo{.version = version,
+                                                         .driver_name = config_.driver_name,
+                                                         .node_name = node_name_,
+                                                         .event_source = events_->Source()},
+                                              [this](const auto& done) { done(Slices()); });
   const std::string& path = config_.control_socket;
   DRAPCI_CHECK(MakeDirectories(path.substr(0, path.rfind('/')), 0755));
   DRAPCI_TRY(

@@ -31,6 +31,13 @@ Result<Json> Answer(const httplib::Result& result, const std::string& what) {
   return Json::parse(result->body, nullptr, false);
 }
 
+// Everything is allowed to "admin"; where the server knows no tokens, every one will do.
+httplib::Client Connect(int port, const std::string& token = "admin-token") {
+  httplib::Client client("127.0.0.1", port);
+  client.set_bearer_token_auth(token);
+  return client;
+}
+
 }  // namespace
 
 bool Soon(const std::function<bool()>& done, std::chrono::milliseconds within) {
@@ -90,19 +97,21 @@ std::string ApiServer::WriteKubeconfig(const std::string& token) const {
 }
 
 Result<Json> ApiServer::Get(const std::string& path) const {
-  httplib::Client client("127.0.0.1", port_);
+  httplib::Client client = Connect(port_);
   return Answer(client.Get(path), "GET " + path);
 }
-Result<Json> ApiServer::Post(const std::string& path, const Json& body) const {
-  httplib::Client client("127.0.0.1", port_);
+Result<Json> ApiServer::Post(const std::string& path, const Json& body,
+                             const std::string& token) const {
+  httplib::Client client = Connect(port_, token);
   return Answer(client.Post(path, body.dump(), "application/json"), "POST " + path);
 }
-Result<Json> ApiServer::Put(const std::string& path, const Json& body) const {
-  httplib::Client client("127.0.0.1", port_);
+Result<Json> ApiServer::Put(const std::string& path, const Json& body,
+                            const std::string& token) const {
+  httplib::Client client = Connect(port_, token);
   return Answer(client.Put(path, body.dump(), "application/json"), "PUT " + path);
 }
 Result<> ApiServer::Delete(const std::string& path) const {
-  httplib::Client client("127.0.0.1", port_);
+  httplib::Client client = Connect(port_);
   DRAPCI_CHECK(Answer(client.Delete(path), "DELETE " + path));
   return {};
 }
@@ -134,6 +143,11 @@ std::optional<Json> ApiServer::Device(const std::string& name) const {
   return std::nullopt;
 }
 
+size_t ApiServer::SliceWrites() const {
+  return static_cast<size_t>(Calls("create resourceslices") + Calls("update resourceslices") +
+                             Calls("delete resourceslices"));
+}
+
 Result<Json> ApiServer::Claim(const std::string& name) const {
   return Get(fmt::format("{}/namespaces/default/resourceclaims/{}", kResource, name));
 }
@@ -144,13 +158,17 @@ void ApiServer::AddNode(const std::string& name) {
                         .has_value());
 }
 
-Result<Json> ApiServer::Allocate(const std::string& name, const Json& requests,
-                                 const Json& config) {
+Result<Json> ApiServer::Allocate(const std::string& name, const Json& requests, const Json& config,
+                                 const std::string& node) {
   return Post("/allocate", {{"namespace", "default"},
                             {"name", name},
-                            {"node", "node-1"},
+                            {"node", node},
                             {"requests", requests},
                             {"config", config}});
+}
+
+Result<> ApiServer::DeleteClaim(const std::string& name) const {
+  return Delete(fmt::format("{}/namespaces/default/resourceclaims/{}", kResource, name));
 }
 
 int ApiServer::Writes() const {

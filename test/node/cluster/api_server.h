@@ -29,8 +29,10 @@ class ApiServer {
 
   // The JSON of a 2xx answer; else an error with status and text.
   Result<Json> Get(const std::string& path) const;
-  Result<Json> Post(const std::string& path, const Json& body) const;
-  Result<Json> Put(const std::string& path, const Json& body) const;
+  Result<Json> Post(const std::string& path, const Json& body,
+                    const std::string& token = "admin-token") const;
+  Result<Json> Put(const std::string& path, const Json& body,
+                   const std::string& token = "admin-token") const;
   Result<> Delete(const std::string& path) const;
 
   // --- what the tests are about ---
@@ -41,11 +43,13 @@ class ApiServer {
   void AddNode(const std::string& name);
   // The scheduler: see test/apiserver/scheduler.h. The claim, allocated.
   Result<Json> Allocate(const std::string& name, const Json& requests,
-                        const Json& config = Json::array());
+                        const Json& config = Json::array(), const std::string& node = "node-1");
+  Result<> DeleteClaim(const std::string& name) const;
 
   // Calls that changed something since the last Reset().
   int Writes() const;
   int Calls(const std::string& verb_and_resource) const;  // "create resourceslices"
+  size_t SliceWrites() const;                             // of them, those to slices
   void Reset();
   // A fault, see test/apiserver/README.md; all faults end with NoFaults().
   void Fault(const Json& fault);

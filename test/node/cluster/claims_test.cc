@@ -25,17 +25,12 @@ class ClusterClaims : public ClusterNode {
     StartDaemon();
     ASSERT_TRUE(Published());
   }
-  // The condition Ready of the claim's first device in its status; empty while there is none.
   std::string Ready(const std::string& name) {
-    const auto claim = api_.Claim(name);
-    if (!claim || !claim->at("status").contains("devices")) return "";
-    for (const Json& condition :
-         claim->at("status").at("devices").at(0).value("conditions", Json::array())) {
-      if (condition.at("type") == "Ready") return condition.at("status").get<std::string>();
-    }
-    return "";
+    return Condition(name, "Ready").value("status", "");
   }
 };
+
+class ServerAway : public ClusterClaims {};
 
 TEST_F(ClusterClaims, AnAllocatedVfIsPreparedAndItsStatusSaysWhatItIs) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
@@ -70,7 +65,7 @@ TEST_F(ClusterClaims, AClaimWithoutAnAllocationIsRefused) {
 TEST_F(ClusterClaims, AClaimThatGotReplacedIsRefusedUntilTheOldOneIsGone) {
   const ClaimObject old = Allocated("c", Of(card() + "-vf0"));
   ASSERT_EQ(Prepare(old).error, "");
-  ASSERT_TRUE(api_.Delete("/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/c"));
+  ASSERT_TRUE(api_.DeleteClaim("c"));
   const ClaimObject fresh = Allocated("c", Of(card() + "-vf0"));
   ASSERT_NE(fresh.uid, old.uid);
   EXPECT_THAT(Prepare(fresh).error, HasSubstr("is held by claim " + old.uid));
@@ -85,7 +80,7 @@ TEST_F(ClusterClaims, AClaimThatGotReplacedIsRefusedUntilTheOldOneIsGone) {
 TEST_F(ClusterClaims, AClaimWhoseObjectIsGoneIsUnpreparedAllTheSame) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
   ASSERT_EQ(Prepare(claim).error, "");
-  ASSERT_TRUE(api_.Delete("/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/c"));
+  ASSERT_TRUE(api_.DeleteClaim("c"));
   EXPECT_EQ(Unprepare(claim), "");
 }
 
@@ -148,8 +143,7 @@ TEST_F(ClusterClaims, AllVfsAllocatedFreedAndAllocatedAgain) {
     EXPECT_FALSE(more);
     for (const ClaimObject& claim : claims) {
       EXPECT_EQ(Unprepare(claim), "");
-      ASSERT_TRUE(
-          api_.Delete("/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/" + claim.name));
+      ASSERT_TRUE(api_.DeleteClaim(claim.name));
     }
   }
 }
@@ -182,7 +176,7 @@ TEST_F(ClusterClaims, AClaimThatTheKubeletCallsForTwiceAtOnceIsPreparedOnce) {
 // --- the API server away
 // ---------------------------------------------------------------------------
 
-TEST_F(ClusterClaims, WithTheServerAwayKnownClaimsLiveAndUnknownOnesFailInTimeWithAClearText) {
+TEST_F(ServerAway, WithTheServerAwayKnownClaimsLiveAndUnknownOnesFailInTimeWithAClearText) {
   const ClaimObject known = Allocated("known", Of(card() + "-vf0"));
   const ClaimObject unknown = Allocated("unknown", Of(card() + "-vf1"));
   ASSERT_EQ(Prepare(known).error, "");
@@ -232,11 +226,6 @@ class ClusterShares : public SharedNode {
   static Json Share(const std::string& rate) {
     return Json::array(
         {{{"name", "r"}, {"driver", "dra.pci"}, {"capacity", {{"bandwidth", rate}}}}});
-  }
-  void SetUp() override {
-    ClusterNode::SetUp();
-    StartDaemon();
-    ASSERT_TRUE(Published());
   }
 };
 

@@ -16,14 +16,17 @@ std::string FromEnv(const char* name) {
 
 }  // namespace
 
-ClusterNode::ClusterNode(std::string config, std::vector<std::string> server)
+ClusterNode::ClusterNode(std::string config, std::string kubernetes,
+                         std::vector<std::string> server)
     : api_(FromEnv("APISERVER"), scratch_.root, std::move(server)),
       node_(Programs::FromEnvironment(), scratch_, {"--config", scratch_.root + "/config.yaml"}),
-      config_(std::move(config)) {}
+      config_(std::move(config)),
+      kubernetes_(std::move(kubernetes)) {}
 
 void ClusterNode::SetUp() {
   const auto pf = FirstPhysicalFunction();
   ASSERT_TRUE(pf) << pf.error().what;
+  address_ = *pf;
   card_ = DeviceNameOf(*pf);
   before_ = ReadHardware();
   const auto started = api_.Start();
@@ -35,10 +38,9 @@ void ClusterNode::SetUp() {
 
 void ClusterNode::StartDaemon() {
   std::ofstream(scratch_.root + "/config.yaml")
-      << "nodeName: node-1\nlogLevel: debug\n"
-      << (config_.contains("kubernetes:")
-              ? ""
-              : fmt::format("kubernetes: {{kubeconfig: {}/kubeconfig}}\n", scratch_.root))
+      << fmt::format("nodeName: node-1\nlogLevel: debug\nhook: {}\n", FromEnv("HOOK"))
+      << fmt::format("kubernetes: {{kubeconfig: {}/kubeconfig{}{}}}\n", scratch_.root,
+                     kubernetes_.empty() ? "" : ", ", kubernetes_)
       << config_;
   const auto started = node_.Start();
   ASSERT_TRUE(started) << started.error().what;
@@ -58,8 +60,12 @@ void ClusterNode::TearDown() {
   if (HasFailure()) fmt::print("the daemon's log:\n{}\n", DaemonLog());
   if (!node_.running()) return;
   if (!held_at_end_) {
-    const auto claims = node_.CliDone({"claims"});
-    EXPECT_EQ(claims.value_or(""), "No claims are held.\n");
+    const auto text = node_.CliDone({"claims", "-o", "json"});
+    const Json claims = Json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(claims.is_object());
+    for (const Json& claim : claims.value("claims", Json::array())) {
+      EXPECT_TRUE(claim.value("standing", false)) << claim.dump();
+    }
     EXPECT_EQ(Differences(before_, ReadHardware()), "");
     EXPECT_TRUE(node_.CdiFiles().empty());
   }
@@ -86,8 +92,35 @@ bool ClusterNode::Published() {
   });
 }
 
+Json ClusterNode::ShownSlices() const {
+  const auto text = node_.CliDone({"slices", "-o", "json"});
+  Json slices = Json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
+  return slices.is_object() ? slices : Json::object();
+}
+
+bool ClusterNode::Settled() {
+  return Soon([this] { return ShownSlices().value("trouble", "unknown").empty(); });
+}
+
 Json ClusterNode::Of(const std::string& device) {
   return Json::array({{{"name", "r"}, {"driver", "dra.pci"}, {"device", device}}});
+}
+
+Json ClusterNode::Opaque(const std::string& kind, Json parameters, const std::string& source) {
+  parameters["apiVersion"] = "config.dra.pci/v1alpha1";
+  parameters["kind"] = kind;
+  return Json::array(
+      {{{"source", source}, {"opaque", {{"driver", "dra.pci"}, {"parameters", parameters}}}}});
+}
+
+Json ClusterNode::Condition(const std::string& claim, const std::string& type) {
+  const auto object = api_.Claim(claim);
+  if (!object || !object->at("status").contains("devices")) return Json::object();
+  for (const Json& condition :
+       object->at("status").at("devices").at(0).value("conditions", Json::array())) {
+    if (condition.at("type") == type) return condition;
+  }
+  return Json::object();
 }
 
 ClaimObject ClusterNode::Allocated(const std::string& name, const Json& requests,
@@ -138,7 +171,23 @@ void ClusterNode::Inject(std::vector<std::string> arguments) {
   ASSERT_TRUE(finished && finished->code == 0) << (finished ? finished->err : "");
 }
 
-SharedNode::SharedNode(const std::string& more)
-    : ClusterNode("accelerators:\n- match: {address: \"0000:02:00.0\"}\n  shares: true\n" + more) {}
+void ClusterNode::RemoveVfs() const {
+  std::ofstream(fmt::format("/sys/bus/pci/devices/{}/sriov_numvfs", address_)) << "0" << std::flush;
+}
+
+SharedNode::SharedNode()
+    : ClusterNode("accelerators:\n- match: {}\n  shares: true\n  bandwidth: 1G\n") {}
+
+void SharedNode::SetUp() {
+  ClusterNode::SetUp();
+  StartDaemon();
+  ASSERT_TRUE(Settled());
+  RememberHardware();
+}
+
+void SharedNode::TearDown() {
+  ClusterNode::TearDown();
+  RemoveVfs();
+}
 
 }  // namespace drapci::test

@@ -18,9 +18,11 @@ namespace drapci::test {
 // directory and journal are as before.
 class ClusterNode : public testing::Test {
  protected:
-  // `config` goes into the daemon's configuration (YAML, top level), `server` to the API server's
-  // command line.
-  explicit ClusterNode(std::string config = "", std::vector<std::string> server = {});
+  // `config` goes into the daemon's configuration (YAML, top level), `kubernetes` into its section
+  // of that name ("claimStatus: false, collectAfter: 1s"), `server` to the API server's command
+  // line.
+  explicit ClusterNode(std::string config = "", std::string kubernetes = "",
+                       std::vector<std::string> server = {});
   void SetUp() override;  // the server runs, the daemon does not yet
   void TearDown() override;
 
@@ -28,11 +30,13 @@ class ClusterNode : public testing::Test {
   void StartDaemon();
   void StopDaemon();
   void RestartDaemon();
-  // Instead of the configuration so far.
-  void Configure(std::string config) { config_ = std::move(config); }
 
   // The slices are there, complete. False when not soon.
   bool Published();
+  // The daemon says that the server has all that it publishes. False when not soon.
+  bool Settled();
+  // `drapci slices -o json`
+  Json ShownSlices() const;
 
   // The scheduler allocates, the kubelet knows it by the result.
   ClaimObject Allocated(const std::string& name, const Json& requests,
@@ -49,7 +53,13 @@ class ClusterNode : public testing::Test {
   // The request of one device by name, for Allocated().
   static Json Of(const std::string& device);
 
+  // An opaque configuration of ours for all requests, from "FromClass" or "FromClaim".
+  static Json Opaque(const std::string& kind, Json parameters, const std::string& source);
+  // The condition of the claim's first device in its status; an empty object while there is none.
+  Json Condition(const std::string& claim, const std::string& type);
+
   const std::string& card() const { return card_; }  // "pci-0000-02-00-0"
+  std::string address() const { return address_; }   // "0000:02:00.0"
   std::string DaemonLog() const;
   // `drapci-sim inject ARGUMENTS...`
   void Inject(std::vector<std::string> arguments);
@@ -58,17 +68,23 @@ class ClusterNode : public testing::Test {
   ApiServer api_;
   Node node_;
   bool held_at_end_ = false;  // a test that leaves claims on purpose
+  // What the end is compared with, from now on.
+  void RememberHardware() { before_ = ReadHardware(); }
+  // Those that a shared card keeps.
+  void RemoveVfs() const;
 
  private:
-  std::string config_;
-  std::string card_;
+  const std::string config_, kubernetes_;
+  std::string card_, address_;
   HardwareImage before_;
 };
 
-// The same with the first card given in shares.
+// The same with the first card given in shares of 1 Gbit/s. Its VFs are there all the time.
 class SharedNode : public ClusterNode {
  protected:
-  explicit SharedNode(const std::string& more = "");
+  SharedNode();
+  void SetUp() override;  // the daemon runs and has published
+  void TearDown() override;
 };
 
 }  // namespace drapci::test

@@ -1,0 +1,84 @@
+// Who may do what (contract sections 8, 9 and 10.6): the recommended credential of the daemon is
+// the token of a service account, bound to its node.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "test/node/cluster/cluster_fixture.h"
+
+namespace drapci::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<std::string> Authorizing(const std::string& user) {
+  return {"--authorize", "--token", "admin-token=admin", "--token", "node-token=" + user};
+}
+
+class Permissions : public ClusterNode {
+ protected:
+  Permissions() : ClusterNode("", "", Authorizing("system:serviceaccount:drapci:drapci@node-1")) {}
+  void SetUp() override {
+    ClusterNode::SetUp();
+    StartDaemon();
+    ASSERT_TRUE(Settled());
+  }
+};
+
+TEST_F(Permissions, OfATokenBoundToTheNodeSufficeForSlicesAndStatus) {
+  EXPECT_TRUE(api_.Device(card() + "-vf0"));
+  const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
+  ASSERT_EQ(Prepare(claim).error, "");
+  EXPECT_TRUE(Soon([this] { return Condition("c", "Ready").value("status", "") == "True"; }));
+  EXPECT_EQ(Unprepare(claim), "");
+}
+
+TEST_F(Permissions, DoNotReachSlicesOfAnotherNode) {
+  Json slice = api_.Slices().at(0);
+  slice["metadata"] = {{"name", "another"}};
+  slice["spec"]["nodeName"] = "node-2";
+  const auto written = api_.Post("/apis/resource.k8s.io/v1/resourceslices", slice, "node-token");
+  ASSERT_FALSE(written);
+  EXPECT_THAT(written.error().what, HasSubstr("403"));
+  EXPECT_TRUE(api_.Post("/apis/resource.k8s.io/v1/resourceslices", slice));
+}
+
+TEST_F(Permissions, DoNotReachTheStatusOfAClaimOnAnotherNode) {
+  auto claim = api_.Allocate("far", Of(card() + "-vf0"), Json::array(), "node-2");
+  ASSERT_TRUE(claim) << claim.error().what;
+  (*claim)["status"]["devices"] = Json::array(
+      {{{"driver", "dra.pci"}, {"pool", "node-1/" + card()}, {"device", card() + "-vf0"}}});
+  const std::string path = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/far/status";
+  const auto written = api_.Put(path, *claim, "node-token");
+  ASSERT_FALSE(written);
+  EXPECT_THAT(written.error().what, HasSubstr("403"));
+  const ClaimObject object{.uid = claim->at("metadata").at("uid").get<std::string>(),
+                           .name = "far"};
+  EXPECT_NE(Prepare(object).error, "") << "it is for another node";
+}
+
+TEST_F(Permissions, ToWriteAStatusAreNotNeededForAPrepare) {
+  ASSERT_TRUE(
+      api_.Put("/authorization", {{"enabled", true}, {"denied", {"patch resourceclaims/status"}}}));
+  const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
+  EXPECT_EQ(Prepare(claim).error, "");
+  EXPECT_TRUE(Soon([this] { return DaemonLog().contains("resourceclaims/status"); }));
+  EXPECT_EQ(Unprepare(claim), "");
+}
+
+class WithoutANodeInTheToken : public ClusterNode {
+ protected:
+  WithoutANodeInTheToken()
+      : ClusterNode("", "", Authorizing("system:serviceaccount:drapci:drapci")) {}
+};
+
+TEST_F(WithoutANodeInTheToken, NoSliceIsWrittenAndTheReasonIsTold) {
+  StartDaemon();
+  EXPECT_TRUE(Soon([this] {
+    return ShownSlices().value("trouble", "").contains("resourceslices-of-own-node");
+  })) << ShownSlices().dump();
+  EXPECT_TRUE(api_.Slices().empty());
+}
+
+}  // namespace
+}  // namespace drapci::test
