@@ -4,6 +4,7 @@
 
 #include <ranges>
 
+#include "hal/accel/net_settings.h"
 #include "hal/base/log.h"
 
 namespace drapci::driver {
@@ -77,6 +78,7 @@ Result<> Executor::Do(const Plan& plan) const {
 }
 
 Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>& keep) const {
+  std::vector<std::pair<const Step*, Error>> open;
   for (const Step& step : plan | std::views::reverse) {
     if (keep(step)) continue;
     auto undone = Bring(step, step.before);
@@ -85,8 +87,17 @@ Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>
       Log(LogLevel::kWarning, "left as it is: {}", undone.error().what);
       continue;
     }
-    return Fail(std::move(undone).error().Within(
-        fmt::format("cannot put {} of {} back to '{}'", step.setting, step.target, step.before)));
+    Error error = std::move(undone).error().Within(
+        fmt::format("cannot put {} of {} back to '{}'", step.setting, step.target, step.before));
+    if (step.setting != hal::kVfSetting) return Fail(std::move(error));
+    open.emplace_back(&step, std::move(error));
+  }
+  // Drivers set no rate while the cable is out. The settings of a VF go with it, if it has gone.
+  for (auto& [step, error] : open) {
+    DRAPCI_TRY(hal::Setting * setting, FindSetting(settings_, step->setting));
+    const auto now = setting->Probe(step->target);
+    if (!now && now.error().code == Code::kGone) continue;
+    return Fail(std::move(error));
   }
   return {};
 }

@@ -39,7 +39,8 @@ class Executor {
 
   // Puts every step back, in reverse order, except those that `keep` says others still need. A
   // target that is gone is put back already; one that somebody else has changed meanwhile is left
-  // to them. Stops at the first that cannot be put back.
+  // to them. Stops at the first that cannot be put back, but for settings of a VF: they may go with
+  // it.
   Result<> Undo(const Plan& plan, const std::function<bool(const Step&)>& keep) const;
 
   // One sentence for each step that does not hold; advisory ones need not.

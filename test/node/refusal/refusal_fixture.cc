@@ -31,8 +31,8 @@ std::vector<Scenario> NetworkScenarios(const std::string& card, const Scratch& s
                                                       "maxRate: 100M\n"
                                                       "spoofCheck: false\n");
   const std::string whole = scratch.Write("whole.yaml", head + "mtu: 1400\n");
-  return {{.name = "a VF with network settings",
-           .held = {},
+  return {{.name = "a VF with network settings beside another",
+           .held = {{.name = "other", .device = card + "-vf0"}},
            .claim = {.name = "net", .device = card + "-vf1", .options = {"--config", vf}}},
           {.name = "the whole card with an MTU",
            .held = {},

@@ -136,6 +136,37 @@ TEST(Shares, WithAnAdvisoryRateDoWithoutItWhereTheKernelRefuses) {
   EXPECT_EQ(world.Hardware(), before);
 }
 
+TEST(Shares, AreReleasedAlsoWhileTheCableIsOut) {
+  Config config = Shared();
+  config.accelerators[0].policy.bandwidth = 1'000'000'000;
+  World world(config);
+  world.Boot();
+  const std::string before = world.Hardware();
+  ASSERT_TRUE(world.PrepareShare("a", kNic, {{"bandwidth", 200'000'000}}));
+  ASSERT_TRUE(world.machine.kernel.SetCarrier(*hal::PciAddress::Parse("0000:02:00.0"), false));
+  const auto done = world.Unprepare("a");
+  EXPECT_TRUE(done) << done.error().what;
+  EXPECT_EQ(world.Hardware(), before);
+}
+
+TEST(Shares, OfACardThatOthersUseAreReleasedWhenTheCableIsBack) {
+  Config config = Shared();
+  config.accelerators[0].policy.bandwidth = 1'000'000'000;
+  World world(config);
+  world.Boot();
+  ASSERT_TRUE(world.PrepareShare("b", kNic, {{"bandwidth", 100'000'000}}));
+  const std::string before = world.Hardware();
+  ASSERT_TRUE(world.PrepareShare("a", kNic, {{"bandwidth", 200'000'000}}));
+  const auto nic = *hal::PciAddress::Parse("0000:02:00.0");
+  ASSERT_TRUE(world.machine.kernel.SetCarrier(nic, false));
+  const auto refused = world.Unprepare("a");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, HasSubstr("its link is down"));
+  ASSERT_TRUE(world.machine.kernel.SetCarrier(nic, true));
+  ASSERT_TRUE(world.Unprepare("a"));
+  EXPECT_EQ(world.Hardware(), before);
+}
+
 TEST(Shares, AreListedWithTheCardAndNotWithItsVfs) {
   World world(Shared());
   world.Boot();
