@@ -73,7 +73,9 @@ void Cluster::Build(kube::CredentialStore::Source credentials, const std::string
       },
       Seed());
   reader_ = std::make_unique<claims::ClaimReader>(
-      loop, *api_, claims::ClaimReader::Options{.watch = wish.watch_claims, .driver_name = driver},
+      loop, *api_,
+      claims::ClaimReader::Options{
+          .watch = wish.watch_claims, .driver_name = driver, .node_name = node_name_},
       Seed());
   if (wish.claim_status || wish.watch_claims) {
     statuses_ = std::make_unique<claims::StatusWriter>(loop, *api_, driver, Seed());

@@ -106,6 +106,7 @@ Answer<Response> Api::Create(const Call& call) {
   if (store_.Find(resource, key)) return std::unexpected(AlreadyExists(target.Name()));
   DropEmpty(object);
   RecordWrite(ManagerOf(call), object);
+  if (call.request.Query("dryRun") == "All") return Ok(object, 201);
   const Event event = store_.Put(resource, key, std::move(object));
   Publish(event);
   Response response = Ok(*event.object, 201);

@@ -33,7 +33,7 @@ class Status : public ClusterNode {
 
 TEST_F(Status, TellsTheInterfaceOfANetworkDevice) {
   const ClaimObject claim = Allocated(
-      "c", Of(card() + "-vf0"), Opaque("NetworkConfig", {{"interfaceName", "data0"}}, "FromClaim"));
+      "c", Of(card() + "-vf0"), Opaque("NetworkConfig", {{"interface", "data0"}}, "FromClaim"));
   ASSERT_EQ(Prepare(claim).error, "");
   ASSERT_TRUE(Soon([this] { return Condition("c", "Ready").value("status", "") == "True"; }));
   const Json device = api_.Claim("c")->at("status").at("devices").at(0);
