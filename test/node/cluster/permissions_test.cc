@@ -44,10 +44,17 @@ TEST_F(Permissions, DoNotReachSlicesOfAnotherNode) {
 }
 
 TEST_F(Permissions, DoNotReachTheStatusOfAClaimOnAnotherNode) {
-  auto claim = api_.Allocate("far", Of(card() + "-vf0"), Json::array(), "node-2");
+  Json slice = api_.Slices().at(0);
+  slice["metadata"] = {{"name", "another"}};
+  slice["spec"] = {{"driver", "dra.pci"},
+                   {"nodeName", "node-2"},
+                   {"pool", {{"name", "far"}, {"generation", 1}, {"resourceSliceCount", 1}}},
+                   {"devices", Json::array({{{"name", "nic"}}})}};
+  ASSERT_TRUE(api_.Post("/apis/resource.k8s.io/v1/resourceslices", slice));
+  auto claim = api_.Allocate("far", Of("nic"), Json::array(), "node-2");
   ASSERT_TRUE(claim) << claim.error().what;
-  (*claim)["status"]["devices"] = Json::array(
-      {{{"driver", "dra.pci"}, {"pool", "node-1/" + card()}, {"device", card() + "-vf0"}}});
+  (*claim)["status"]["devices"] =
+      Json::array({{{"driver", "dra.pci"}, {"pool", "far"}, {"device", "nic"}}});
   const std::string path = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/far/status";
   const auto written = api_.Put(path, *claim, "node-token");
   ASSERT_FALSE(written);

@@ -128,22 +128,5 @@ TEST_F(Cached, ClaimsNeedNoGet) {
   }));
 }
 
-TEST_F(Cached, ClaimsArePreparedWhileTheServerIsAway) {
-  StartDaemon();
-  ASSERT_TRUE(Settled());
-  ASSERT_TRUE(Soon([this] { return api_.Calls("watch resourceclaims") >= 1; }));
-  const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
-  EXPECT_TRUE(Soon([&] {
-    api_.Reset();
-    EXPECT_EQ(Prepare(claim).error, "");
-    EXPECT_EQ(Unprepare(claim), "");
-    return api_.Calls("get resourceclaims") == 0;
-  }));
-  api_.Stop();
-  EXPECT_EQ(Prepare(claim).error, "");
-  EXPECT_EQ(Unprepare(claim), "");
-  ASSERT_TRUE(api_.Start());
-}
-
 }  // namespace
 }  // namespace drapci::test
