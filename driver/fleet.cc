@@ -20,6 +20,8 @@ bool SameCard(const Facts& a, const Facts& b) {
          a.in_host_use == b.in_host_use;
 }
 
+std::string Unreadable(Error error) { return std::move(error).Within("it cannot be read").what; }
+
 }  // namespace
 
 Fleet::Fleet(hal::Host& host, hal::PciScanner& scanner, const Config& config,
@@ -92,15 +94,6 @@ std::vector<AcceleratorView> Fleet::Views() const {
   return views;
 }
 
-hal::Description Fleet::Describe(const hal::Accelerator& accelerator,
-                                 hal::Accelerator::Detail detail) const {
-  auto description = accelerator.Describe(changed_by_us_(accelerator.name()), detail);
-  if (description) return *std::move(description);
-  hal::Description unreadable;
-  unreadable.unusable = std::move(description).error().Within("it cannot be read").what;
-  return unreadable;
-}
-
 bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, bool held) {
   if (!facts) {
     const std::lock_guard lock(mutex_);
@@ -145,9 +138,15 @@ bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
 void Fleet::Refresh(const std::string& name) {
   const auto accelerator = Find(name);
   if (!accelerator) return;  // gone: what was last known of it stays
-  hal::Description now = Describe(**accelerator, hal::Accelerator::Detail::kFull);
+  auto now = (*accelerator)->Describe(changed_by_us_(name), hal::Accelerator::Detail::kFull);
   const std::lock_guard lock(mutex_);
-  units_.find(name)->second.description = std::move(now);
+  hal::Description& known = units_.find(name)->second.description;
+  if (now) {
+    known = *std::move(now);
+  } else {
+    // What is known of its parts stays: claims may hold some, and it may be on its way out.
+    known.unusable = Unreadable(std::move(now).error());
+  }
 }
 
 Result<const hal::Accelerator*> Fleet::Find(const std::string& name) const {
@@ -164,8 +163,14 @@ Result<const hal::Accelerator*> Fleet::Find(const std::string& name) const {
 
 Result<Candidate> Fleet::Take(const std::string& name) const {
   DRAPCI_TRY(const hal::Accelerator* accelerator, Find(name));
-  return Candidate{.accelerator = accelerator,
-                   .now = Describe(*accelerator, hal::Accelerator::Detail::kBrief)};
+  Candidate candidate{.accelerator = accelerator, .now = {}};
+  auto now = accelerator->Describe(changed_by_us_(name), hal::Accelerator::Detail::kBrief);
+  if (now) {
+    candidate.now = *std::move(now);
+  } else {
+    candidate.now.unusable = Unreadable(std::move(now).error());
+  }
+  return candidate;
 }
 
 void Fleet::Forget(const std::string& name) {

@@ -64,9 +64,6 @@ class Fleet {
     hal::Description description;
   };
 
-  hal::Description Describe(const hal::Accelerator& accelerator,
-                            hal::Accelerator::Detail detail) const;
-
   hal::Host& host_;
   hal::PciScanner& scanner_;
   const Config& config_;

@@ -214,6 +214,23 @@ TEST(Unprepare, SucceedsAfterTheCardHasBeenPulledAndTheCardIsUsableWhenItIsBack)
   EXPECT_TRUE(world.Prepare("b", {kVf0}));
 }
 
+TEST(Inventory, KeepsListingTheDevicesOfACardThatCannotBeReadAnyMore) {
+  World world;
+  world.Boot();
+  ASSERT_TRUE(world.Prepare("a", {kVf0}));
+  ASSERT_NE(world.manager->CurrentSnapshot()->Find(kVf0).device, nullptr);
+  ASSERT_TRUE(world.machine.kernel.Unplug(*hal::PciAddress::Parse("0000:02:00.0")));
+  world.manager->MarkStale(kNic);  // an event of its VFs comes before that of the card
+  const auto snapshot = world.manager->CurrentSnapshot();
+  const auto found = snapshot->Find(kVf0);
+  ASSERT_NE(found.device, nullptr);
+  EXPECT_EQ(found.device->held_by, "a");
+  EXPECT_THAT(found.device->unusable, HasSubstr("cannot be read"));
+  EXPECT_EQ(found.accelerator->description.counters.at("vfs"), 4);
+  ASSERT_TRUE(world.manager->Look());
+  ASSERT_TRUE(world.Unprepare("a"));
+}
+
 TEST(Unprepare, TellsWhatCannotBePutBackAndFinishesWhenItCan) {
   World world;
   world.Boot();
