@@ -24,8 +24,8 @@ namespace drapci::hal {
 class Request {
  public:
   template <class Fixed>
-  Request(uint16_t type, uint16_t flags, const Fixed& fixed)
-      : header_(mnl_nlmsg_put_header(buffer_.data())) {
+  Request(uint16_t type, uint16_t flags, const Fixed& fixed) {
+    header_ = mnl_nlmsg_put_header(buffer_.data());
     header_->nlmsg_type = type;
     header_->nlmsg_flags = NLM_F_REQUEST | flags;
     std::memcpy(mnl_nlmsg_put_extra_header(header_, sizeof fixed), &fixed, sizeof fixed);
@@ -56,7 +56,7 @@ class Request {
 
  private:
   alignas(nlmsghdr) std::array<std::byte, 512> buffer_ = {};  // padding is sent, too
-  nlmsghdr* header_;
+  nlmsghdr* header_ = nullptr;
 };
 
 inline ifinfomsg Interface(int index) {
