@@ -20,6 +20,8 @@ bool SameCard(const Facts& a, const Facts& b) {
          a.in_host_use == b.in_host_use;
 }
 
+constexpr const char* kRemoved = "it has been removed";
+
 std::string Unreadable(Error error) { return std::move(error).Within("it cannot be read").what; }
 
 }  // namespace
@@ -108,7 +110,7 @@ bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
     }
     Unit& gone = units_[name];
     gone.facts.reset();
-    gone.description.unusable = "it has been removed";
+    gone.description.unusable = kRemoved;
     return false;
   }
   bool arrived = true;
@@ -140,12 +142,18 @@ void Fleet::Refresh(const std::string& name) {
   if (!accelerator) return;  // gone: what was last known of it stays
   auto now = (*accelerator)->Describe(changed_by_us_(name), hal::Accelerator::Detail::kFull);
   const std::lock_guard lock(mutex_);
-  hal::Description& known = units_.find(name)->second.description;
+  Unit& unit = units_.find(name)->second;
   if (now) {
-    known = *std::move(now);
+    unit.description = *std::move(now);
+    return;
+  }
+  // What is known of its parts stays: claims may hold some.
+  if (now.error().code == Code::kGone) {
+    Log(LogLevel::kNotice, "{} has been removed", name);
+    unit.facts.reset();
+    unit.description.unusable = kRemoved;
   } else {
-    // What is known of its parts stays: claims may hold some, and it may be on its way out.
-    known.unusable = Unreadable(std::move(now).error());
+    unit.description.unusable = Unreadable(std::move(now).error());
   }
 }
 

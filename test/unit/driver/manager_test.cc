@@ -214,7 +214,7 @@ TEST(Unprepare, SucceedsAfterTheCardHasBeenPulledAndTheCardIsUsableWhenItIsBack)
   EXPECT_TRUE(world.Prepare("b", {kVf0}));
 }
 
-TEST(Inventory, KeepsListingTheDevicesOfACardThatCannotBeReadAnyMore) {
+TEST(Inventory, KeepsListingTheDevicesOfACardThatIsGoneBeforeItsEventHasCome) {
   World world;
   world.Boot();
   ASSERT_TRUE(world.Prepare("a", {kVf0}));
@@ -225,7 +225,8 @@ TEST(Inventory, KeepsListingTheDevicesOfACardThatCannotBeReadAnyMore) {
   const auto found = snapshot->Find(kVf0);
   ASSERT_NE(found.device, nullptr);
   EXPECT_EQ(found.device->held_by, "a");
-  EXPECT_THAT(found.device->unusable, HasSubstr("cannot be read"));
+  EXPECT_THAT(found.device->unusable, HasSubstr("has been removed"));
+  EXPECT_TRUE(found.accelerator->gone);
   EXPECT_EQ(found.accelerator->description.counters.at("vfs"), 4);
   ASSERT_TRUE(world.manager->Look());
   ASSERT_TRUE(world.Unprepare("a"));
