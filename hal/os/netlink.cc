@@ -131,11 +131,11 @@ Result<> Send(const Channel& channel, const NetlinkMessage& message) {
 // One datagram that the kernel itself has sent.
 Result<std::span<const std::byte>> Receive(int fd, std::span<std::byte> buffer) {
   for (;;) {
-    sockaddr_nl sender = {};
+    sockaddr_storage from = {};  // a relay's name is longer than a netlink address
     iovec piece = {.iov_base = buffer.data(), .iov_len = buffer.size()};
     msghdr message = {};
-    message.msg_name = &sender;
-    message.msg_namelen = sizeof sender;
+    message.msg_name = &from;
+    message.msg_namelen = sizeof from;
     message.msg_iov = &piece;
     message.msg_iovlen = 1;
     const ssize_t length = ::recvmsg(fd, &message, 0);
@@ -144,6 +144,8 @@ Result<std::span<const std::byte>> Receive(int fd, std::span<std::byte> buffer) 
     if (length < 0) return Fail(Error::FromErrno(errno, "receive a netlink answer"));
     if (length == 0) return Malformed("the relay has closed the connection");
     if ((message.msg_flags & MSG_TRUNC) != 0) return Malformed("cut short");
+    sockaddr_nl sender;
+    std::memcpy(&sender, &from, sizeof sender);
     // Another process may address any netlink socket. A relay's name is a path.
     if (sender.nl_family == AF_NETLINK && sender.nl_pid != 0) continue;
     return buffer.first(static_cast<size_t>(length));
