@@ -151,7 +151,7 @@ std::optional<Interface> Veths::Make(const Interface& wanted) {
   }
   {
     std::lock_guard lock(table_mutex_);
-    table_[wanted.id] = false;
+    table_[wanted.id] = {};
   }
   auto made = Talk(MakeRequest(wanted, wanted.name, machine_.get()));
   if (!made && made.error().sys == EEXIST) {
@@ -159,7 +159,7 @@ std::optional<Interface> Veths::Make(const Interface& wanted) {
   }
   if (made) {
     std::lock_guard lock(table_mutex_);
-    table_[wanted.id] = true;
+    table_[wanted.id].made = true;
   }
   // After this a change is heard; what was before it is read here.
   auto now = made ? Locate(wanted.id) : Result<Interface>(std::unexpected(made.error()));
@@ -214,8 +214,10 @@ void Veths::Hear(std::span<const std::byte> datagram, std::optional<int> name_sp
     if (auto news = ReadLinkNews(datagram.first(header.nlmsg_len))) {
       std::lock_guard lock(table_mutex_);
       const int id = (name_space ? news->peer : news->index) - kFirstIndex;
-      if (auto known = table_.find(id); known != table_.end() && known->second) {
+      if (auto known = table_.find(id); known != table_.end() && known->second.made) {
         touched.insert(id);
+        // A namespace may be gone before anybody can ask what was in it.
+        if (name_space && news->type == RTM_NEWLINK) known->second.name = news->name;
       }
     }
     datagram = datagram.subspan(std::min<size_t>(NLMSG_ALIGN(header.nlmsg_len), datagram.size()));
@@ -236,8 +238,8 @@ std::set<int> Veths::Drain() {
     const ssize_t got = recvmsg(monitor_.get(), &message, 0);
     if (got < 0 && errno == ENOBUFS) {  // some are lost: all may have changed
       std::lock_guard lock(table_mutex_);
-      for (const auto& [id, made] : table_) {
-        if (made) touched.insert(id);
+      for (const auto& [id, end] : table_) {
+        if (end.made) touched.insert(id);
       }
       continue;
     }
@@ -265,12 +267,12 @@ void Veths::Sync() {
       continue;
     }
     if (now.error().sys != ENODEV) continue;
-    bool lost = false;
+    std::map<int, End>::node_type lost;
     {
       std::lock_guard lock(table_mutex_);
-      lost = table_.erase(id) > 0;
+      lost = table_.extract(id);
     }
-    if (lost) kernel_->InterfaceLost(id);
+    if (lost) kernel_->InterfaceLost(id, lost.mapped().name);
   }
 }
 

@@ -33,6 +33,10 @@ class Veths : public NetDevices {
 
  private:
   using Messages = std::vector<hal::NetlinkMessage>;
+  struct End {
+    bool made = false;
+    std::string name;  // as last heard
+  };
 
   Result<> Open();
   Result<> OpenHidden();
@@ -49,7 +53,7 @@ class Veths : public NetDevices {
   std::mutex sync_mutex_, table_mutex_, request_mutex_;
   std::optional<RouteSocket> socket_;   // in the hidden namespace
   std::optional<RouteSocket> at_home_;  // in the machine's; for Make only
-  std::map<int, bool> table_;           // by id: whether it is made already
+  std::map<int, End> table_;            // by id
   unsigned next_group_ = 1;
 };
 

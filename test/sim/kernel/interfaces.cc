@@ -222,10 +222,11 @@ void Kernel::Impl::ChangeTo(LiveInterface& live, const Interface& now) {
   Emit(std::move(moved));
 }
 
-void Kernel::Impl::BringHome(LiveInterface& live) {
+void Kernel::Impl::BringHome(LiveInterface& live, const std::string& name) {
   // net/core/dev.c default_device_exit_net: the name that it has, or dev<index>; closed.
   const Interface before = live.now;
   Interface wanted = before;
+  wanted.name = name;
   wanted.up = wanted.carrier = false;
   interface_owners.erase(before.id);
   if (before.name_space == kHomeNamespace) Hide(live, "remove");
@@ -364,7 +365,7 @@ void Kernel::EndNamespace(uint64_t name_space) {
   Impl::Operation operation(*impl_);
   for (const auto& [address, function] : impl_->functions) {
     for (LiveInterface& live : function->live_interfaces) {
-      if (live.now.name_space == name_space) impl_->BringHome(live);
+      if (live.now.name_space == name_space) impl_->BringHome(live, live.now.name);
     }
   }
 }
@@ -378,10 +379,11 @@ void Kernel::InterfaceIs(const Interface& now) {
   if (known != live->now) impl_->ChangeTo(*live, known);
 }
 
-void Kernel::InterfaceLost(int id) {
+void Kernel::InterfaceLost(int id, const std::string& name) {
   Impl::Operation operation(*impl_);
   LiveInterface* live = impl_->FindInterface(id);
-  if (live != nullptr && live->real) impl_->BringHome(*live);
+  if (live == nullptr || !live->real) return;
+  impl_->BringHome(*live, name.empty() ? live->now.name : name);
 }
 
 }  // namespace drapci::sim

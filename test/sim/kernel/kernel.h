@@ -146,9 +146,10 @@ class Kernel {
   // Does `action` (0 or an errno) as a write to `path`: with faults, delays and the log.
   int NetWrite(std::string_view path, std::string_view value, const std::function<int()>& action);
   // From Options::net_devices: an interface is like that now; it went with its namespace and is
-  // made again at home. What the model no longer has is passed over.
+  // made again at home, with the name it had there where that was heard (else empty). What the model
+  // no longer has is passed over.
   void InterfaceIs(const Interface& now);
-  void InterfaceLost(int id);
+  void InterfaceLost(int id, const std::string& name);
 
   // --- Events ------------------------------------------------------------------------------------
   // Each listener gets every event from now on.

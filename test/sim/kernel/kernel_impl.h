@@ -142,7 +142,7 @@ struct Kernel::Impl {
   LiveInterface* FindInterface(int id);
   bool NameTaken(uint64_t name_space, std::string_view name,
                  const LiveInterface* but = nullptr) const;
-  void BringHome(LiveInterface& live);
+  void BringHome(LiveInterface& live, const std::string& name);
 
   Kernel& owner;
   Options options;
