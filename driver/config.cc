@@ -162,6 +162,13 @@ class Reader : private ConfigFields {
                 bandwidth_line = line;
                 Bandwidth(v, line, rule);
               }},
+        Bool("allowReset", rule.policy.allow_reset),
+        Text("services", rule.policy.services,
+             "what the card's driver calls them, of 1 to 32 letters, digits and ';': sym;asym, dc",
+             [](std::string_view text) {
+               return !text.empty() && text.size() <= 32 &&
+                      std::ranges::all_of(text, [](char c) { return IsLowerAlnum(c) || c == ';'; });
+             }),
         Field{"bindingConditions",
               [&](const YamlNode& v, int line) {
                 Bool("bindingConditions", rule.policy.binding_conditions).read(v, line);

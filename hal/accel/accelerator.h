@@ -39,6 +39,9 @@ struct AcceleratorPolicy {
   int64_t bandwidth = 0;  // bit/s to share; 0: the speed of the link
   // Prepared as soon as the scheduler has allocated it, before its user is placed on the node.
   bool binding_conditions = false;
+  // Going to another partition mode may reset the card while nobody uses it.
+  bool allow_reset = false;
+  std::string services;  // what a QAT function offers, as its driver calls it; empty: as found
   bool operator==(const AcceleratorPolicy&) const = default;
 };
 
@@ -50,6 +53,17 @@ struct Capacity {
   int64_t default_share = 1;   // of who does not say
   bool enforced = true;        // false: counted, but no hardware holds anybody to it
   bool operator==(const Capacity&) const = default;
+};
+
+// Where a part lies on its accelerator, in the units of Description::scale.
+struct Extent {
+  int start = 0, size = 0;
+  bool operator==(const Extent&) const = default;
+};
+struct Scale {
+  std::string unit;  // "memory slices", "vfs", "queue entries"
+  int size = 0;
+  bool operator==(const Scale&) const = default;
 };
 
 // A piece of an accelerator that can be given away.
@@ -67,12 +81,14 @@ struct Part {
   std::map<std::string, Capacity> capacities;
   std::vector<std::string> share_parts;
   bool stands_for_share = false;  // one of those: nobody can ask for it by its own name
+  std::optional<Extent> extent;   // empty: all of it, or it has no place
 };
 
 // What an accelerator is and offers at one moment.
 struct Description {
   std::map<std::string, int64_t> counters;  // its finite stock
   std::vector<Part> parts;                  // in packing order
+  std::optional<Scale> scale;               // what the places of parts are counted in
   std::map<std::string, AttributeValue> attributes;
   std::string foreign;  // not empty: who else has changed it, and what; nothing of it is given
   std::string

@@ -23,46 +23,12 @@ constexpr std::string_view kShareProfile = "share";
 constexpr std::string_view kBandwidth = "bandwidth";
 constexpr int64_t kMegabit = 1'000'000;  // the unit of VF rates (IFLA_VF_RATE)
 
-class SriovAccelerator : public PciAccelerator {
- public:
-  SriovAccelerator(Host& host, PciFunction function, AcceleratorPolicy policy,
-                   std::string in_host_use)
-      : PciAccelerator(host, "sriov", std::move(function), policy, std::move(in_host_use)),
-        key_(fmt::format("{} {}", kSriovSetting, pf().ToString())) {}
+}  // namespace
 
-  Result<Description> Describe(const std::set<std::string>& ours, Detail detail) const override;
-  Result<std::vector<Wanted>> Plan(const Description& now,
-                                   const PartRequest& request) const override;
-  Result<std::vector<Wanted>> Standing(const Description& now) const override;
-  Result<ContainerEdits> Edits(const PartRequest& request, MonotonicTime deadline) const override;
-
- private:
-  using Vfs = AcceleratorPolicy::Vfs;
-
-  const PciAddress& pf() const { return function().address; }
-  int total() const { return function().sriov_total.value_or(0); }
-  // How many VFs the policy wants, whatever there is now.
-  int PolicyCount() const { return policy().vf_count == 0 ? total() : policy().vf_count; }
-  std::string ForeignVfs(int there, bool ours) const;
-  // How many VFs are on offer when `there` exist.
-  int Offer(int there) const;
-  // VF number `index` of `count` that exist.
-  Part VfPart(int index, int count, const Part& whole, std::string_view pf_driver) const;
-  void AddVfAttributes(Part& part, int index, const std::vector<PciAddress>& there,
-                       const Part& whole, const std::string& vf_device) const;
-  std::string VfDevice() const;
-  Wanted WishVfs(int count) const;
-  Wanted WishUp() const;  // of the PF's interface
-  // The function as one device to share, of which each share is a VF.
-  Part SharedPart(int offer, Detail detail) const;
-  // What the shares of the link's speed come to, in bit/s; 0: unknown, or no network card.
-  int64_t Bandwidth() const;
-  // What the PF's driver shall hold the VF to; nothing when nothing is asked for.
-  Result<std::vector<Wanted>> WishVfSettings(const std::string& target,
-                                             const PartRequest& request) const;
-
-  const std::string key_;
-};
+SriovAccelerator::SriovAccelerator(Host& host, std::string_view family, PciFunction function,
+                                   AcceleratorPolicy policy, std::string in_host_use)
+    : PciAccelerator(host, family, std::move(function), policy, std::move(in_host_use)),
+      key_(fmt::format("{} {}", kSriovSetting, pf().ToString())) {}
 
 std::string SriovAccelerator::ForeignVfs(int there, bool ours) const {
   if (there == 0 || ours || policy().vfs == Vfs::kExisting) return {};
@@ -104,6 +70,7 @@ Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours
     if (names && !names->empty()) description.attributes.emplace(kInterface, names->front());
   }
   description.counters.emplace(kCounter, offer);
+  description.scale = Scale{.unit = std::string(kCounter), .size = offer};
   Part whole = WholePart(kCounter, offer, detail);
   // Taking the PF's driver away would take the VFs along.
   if (count != 0 && whole.no_vfio.empty()) {
@@ -113,9 +80,8 @@ Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours
   const std::string vf_device = detail == Detail::kFull ? VfDevice() : std::string();
   description.parts.reserve(static_cast<size_t>(offer) + 1);
   description.parts.push_back(policy().shares ? SharedPart(offer, detail) : whole);
-  if (const auto shared = description.parts.front().capacities.find(std::string(kBandwidth));
-      shared != description.parts.front().capacities.end()) {
-    description.counters.emplace(kBandwidth, shared->second.value);
+  for (const auto& [name, capacity] : description.parts.front().capacities) {
+    description.counters.emplace(name, capacity.value);  // the stock of VFs is there already
   }
   for (int index = 0; index < offer; ++index) {
     Part part = VfPart(index, count, whole, driver);
@@ -133,16 +99,22 @@ Part SriovAccelerator::SharedPart(int offer, Detail detail) const {
   part.capacities.emplace(
       kCounter, Capacity{.value = offer, .min = 1, .step = 1, .max = 1, .default_share = 1});
   for (int index = 0; index < offer; ++index) part.share_parts.push_back(VfName(index));
+  part.capacities.merge(Divisible(offer));
+  return part;
+}
+
+std::map<std::string, Capacity> SriovAccelerator::Divisible(int offer) const {
+  std::map<std::string, Capacity> capacities;
   const int64_t bandwidth = Bandwidth();
   if (bandwidth >= kMegabit) {
     const int64_t fair = bandwidth / std::max(offer, 1) / kMegabit * kMegabit;
-    part.capacities.emplace(kBandwidth, Capacity{.value = bandwidth,
-                                                 .min = kMegabit,
-                                                 .step = kMegabit,
-                                                 .max = {},
-                                                 .default_share = std::max(fair, kMegabit)});
+    capacities.emplace(kBandwidth, Capacity{.value = bandwidth,
+                                            .min = kMegabit,
+                                            .step = kMegabit,
+                                            .max = {},
+                                            .default_share = std::max(fair, kMegabit)});
   }
-  return part;
+  return capacities;
 }
 
 int64_t SriovAccelerator::Bandwidth() const {
@@ -158,8 +130,8 @@ int64_t SriovAccelerator::Bandwidth() const {
   return speed && *speed > 0 ? *speed * kMegabit : 0;
 }
 
-Result<std::vector<Wanted>> SriovAccelerator::WishVfSettings(const std::string& target,
-                                                             const PartRequest& request) const {
+Result<std::vector<Wanted>> SriovAccelerator::WishVf(const std::string& target,
+                                                     const PartRequest& request) const {
   VfSettings settings;
   bool advisory = false;
   if (request.network) {
@@ -200,6 +172,7 @@ Part SriovAccelerator::VfPart(int index, int count, const Part& whole,
   Part part;
   part.name = VfName(index);
   part.profile = kVfProfile;
+  part.extent = Extent{.start = index, .size = 1};
   part.consumes.emplace(kCounter, 1);
   if (index >= count && (pf_driver.empty() || IsVfioDriver(pf_driver))) {
     part.unusable =
@@ -278,7 +251,7 @@ Result<std::vector<Wanted>> SriovAccelerator::Plan(const Description& now,
   if (policy().vfs != Vfs::kExisting) {
     plan.push_back(WishVfs(static_cast<int>(now.counters.at(std::string(kCounter)))));
   }
-  DRAPCI_TRY(std::vector<Wanted> settings, WishVfSettings(target, request));
+  DRAPCI_TRY(std::vector<Wanted> settings, WishVf(target, request));
   std::ranges::move(settings, std::back_inserter(plan));
   plan.push_back(std::move(driver));
   // A VF made for the claim loses its driver, and the interface with it, when the claim goes.
@@ -308,8 +281,6 @@ Result<ContainerEdits> SriovAccelerator::Edits(const PartRequest& request,
   return EditsOf(vf, request, deadline);
 }
 
-}  // namespace
-
 bool IsSriovFunction(const PciFunction& function) {
   return IsEndpoint(function) && function.sriov_total.value_or(0) > 0;
 }
@@ -317,7 +288,7 @@ bool IsSriovFunction(const PciFunction& function) {
 std::unique_ptr<Accelerator> MakeSriovAccelerator(Host& host, PciFunction function,
                                                   AcceleratorPolicy policy,
                                                   std::string in_host_use) {
-  return std::make_unique<SriovAccelerator>(host, std::move(function), policy,
+  return std::make_unique<SriovAccelerator>(host, "sriov", std::move(function), policy,
                                             std::move(in_host_use));
 }
 

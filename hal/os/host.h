@@ -10,6 +10,9 @@
 
 namespace drapci::hal {
 
+class ImageStore;
+class Nvml;
+
 struct Host {
   Sysfs& sysfs;
   DevIo& dev;
@@ -17,6 +20,8 @@ struct Host {
   NetworkNamespaces& namespaces;
   DeviceEvents& events;
   Clock& clock;
+  Nvml* nvml = nullptr;          // NVIDIA's management library; null: there is none here
+  ImageStore* images = nullptr;  // bitstreams for FPGA slots; null: none
 };
 
 }  // namespace drapci::hal

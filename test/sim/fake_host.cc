@@ -5,10 +5,29 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "hal/base/parse.h"
 
 namespace drapci::sim {
+namespace {
+
+// The caller is this process itself.
+class OwnMemory : public CallerMemory {
+ public:
+  bool Read(uint64_t address, std::span<std::byte> into) override {
+    if (address == 0) return false;
+    std::memcpy(into.data(), reinterpret_cast<const void*>(address), into.size());
+    return true;
+  }
+  bool Write(uint64_t address, std::span<const std::byte> from) override {
+    if (address == 0) return false;
+    std::memcpy(reinterpret_cast<void*>(address), from.data(), from.size());
+    return true;
+  }
+};
+
+}  // namespace
 
 hal::MonotonicTime FakeClock::Now() const {
   std::lock_guard lock(mutex_);
@@ -52,7 +71,10 @@ Result<int> FakeDevIo::Ioctl(int fd, unsigned long request, void* argument) {
     path = open_[fd];
   }
   if (on_ioctl) return on_ioctl(path, request, argument);
-  return Fail(Error::FromErrno(ENOTTY, fmt::format("ioctl {:#x} on {}", request, path)));
+  OwnMemory memory;
+  const int answer = kernel_.Ioctl(path, request, reinterpret_cast<uint64_t>(argument), memory);
+  if (answer >= 0) return answer;
+  return Fail(Error::FromErrno(-answer, fmt::format("ioctl {:#x} on {}", request, path)));
 }
 
 FakeDeviceEvents::FakeDeviceEvents(Kernel& kernel, FakeClock& clock)

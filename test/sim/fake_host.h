@@ -32,10 +32,10 @@ class FakeClock : public hal::Clock {
 };
 
 // The nodes that the kernel has made. Opening one gives a descriptor of /dev/null; ioctl is
-// answered by `on_ioctl`, and ENOTTY without it.
+// answered by `on_ioctl`, and by the model of the node's driver without it.
 class FakeDevIo : public hal::DevIo {
  public:
-  explicit FakeDevIo(const Kernel& kernel) : kernel_(kernel) {}
+  explicit FakeDevIo(Kernel& kernel) : kernel_(kernel) {}
   Result<hal::NodeInfo> Stat(std::string_view path) const override;
   Result<UniqueFd> Open(std::string_view path, int flags) override;
   Result<int> Ioctl(int fd, unsigned long request, void* argument) override;
@@ -43,7 +43,7 @@ class FakeDevIo : public hal::DevIo {
   std::function<Result<int>(std::string_view path, unsigned long request, void* argument)> on_ioctl;
 
  private:
-  const Kernel& kernel_;
+  Kernel& kernel_;
   std::mutex mutex_;
   std::map<int, std::string> open_;
 };

@@ -187,6 +187,7 @@ FunctionSpec GetFunction(YamlMap& map) {
   }
   if (auto slot = map.Text("slot")) spec.slot = SlotSpec{.name = *slot};
   spec.files = GetFiles(map);
+  if (auto model = map.Map("model")) spec.model = model->Scalars();
   return spec;
 }
 

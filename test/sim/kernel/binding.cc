@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "hal/base/parse.h"
+#include "test/sim/drivers/driver_model.h"
 #include "test/sim/kernel/kernel_impl.h"
 
 namespace drapci::sim {
@@ -75,6 +76,8 @@ int Kernel::Impl::Attach(const PciAddress& address, const std::string& driver) {
     MakeVfio(function);
   } else {
     MakeChildren(function);
+    if (!function.spec.model.empty()) function.model = MakeDriverModel(driver, *this, address);
+    if (function.model) function.model->Bound();
   }
   Emit(EventOf(function, "bind"));
   return 0;
@@ -89,6 +92,8 @@ void Kernel::Impl::Detach(const PciAddress& address) {
   if (drivers.at(driver).vfio) {
     RemoveVfio(function);
   } else {
+    if (function.model) function.model->Unbound();
+    function.model.reset();
     RemoveChildren(function);
   }
   tree.Remove(function.dir + "/driver");

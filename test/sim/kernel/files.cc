@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "test/sim/drivers/driver_model.h"
 #include "test/sim/kernel/kernel.h"
 #include "test/sim/kernel/kernel_impl.h"
 
@@ -135,6 +136,22 @@ int Kernel::Chown(std::string_view path, unsigned uid, unsigned gid) {
   if (uid != kKeep) (*node)->uid = uid;
   if (gid != kKeep) (*node)->gid = gid;
   return 0;
+}
+
+int Kernel::Ioctl(std::string_view node, unsigned long request, uint64_t argument,
+                  CallerMemory& memory) {
+  constexpr std::string_view kDev = "/dev/";
+  Impl::Operation operation(*impl_);
+  if (!node.starts_with(kDev)) return -ENOTTY;
+  const std::string_view name = node.substr(kDev.size());
+  for (const auto& [address, function] : impl_->functions) {
+    const auto& children = function->live_children;
+    if (function->model &&
+        std::ranges::find(children, name, &ChildDevice::devname) != children.end()) {
+      return function->model->Ioctl(node, request, argument, memory);
+    }
+  }
+  return -ENOTTY;
 }
 
 void Kernel::SetFile(std::string_view path, std::string content, unsigned mode) {

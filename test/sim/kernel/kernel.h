@@ -25,6 +25,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -54,6 +55,14 @@ struct DeviceNode {
   char type = 'c';
   unsigned major = 0, minor = 0, permissions = 0600;
   bool operator==(const DeviceNode&) const = default;
+};
+
+// The memory of who calls ioctl: copy_from_user and copy_to_user. False means EFAULT.
+class CallerMemory {
+ public:
+  virtual ~CallerMemory() = default;
+  virtual bool Read(uint64_t address, std::span<std::byte> into) = 0;
+  virtual bool Write(uint64_t address, std::span<const std::byte> from) = 0;
 };
 
 // Another function's state, seen from outside (tests' assertions).
@@ -126,6 +135,8 @@ class Kernel {
   OrErrno<FileStatus> Stat(std::string_view path, bool follow) const;
   int Chmod(std::string_view path, unsigned mode);
   int Chown(std::string_view path, unsigned uid, unsigned gid);
+  // ioctl on a device node of a driver's model: its answer, or -errno.
+  int Ioctl(std::string_view node, unsigned long request, uint64_t argument, CallerMemory& memory);
 
   // --- Network interfaces (net.h) ----------------------------------------------------------------
   // All of bound functions, in whatever namespace they are, sorted by function.
@@ -146,8 +157,8 @@ class Kernel {
   // Does `action` (0 or an errno) as a write to `path`: with faults, delays and the log.
   int NetWrite(std::string_view path, std::string_view value, const std::function<int()>& action);
   // From Options::net_devices: an interface is like that now; it went with its namespace and is
-  // made again at home, with the name it had there where that was heard (else empty). What the model
-  // no longer has is passed over.
+  // made again at home, with the name it had there where that was heard (else empty). What the
+  // model no longer has is passed over.
   void InterfaceIs(const Interface& now);
   void InterfaceLost(int id, const std::string& name);
 
@@ -184,8 +195,9 @@ class Kernel {
   std::vector<WriteRecord> Writes() const { return faults_.Writes(); }
   void ResetWrites() { faults_.ResetWrites(); }
 
+  struct Impl;  // kernel_impl.h
+
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
   Faults faults_;
 };

@@ -27,6 +27,8 @@ struct LiveInterface {
   bool real = false;  // made by Options::net_devices as well
 };
 
+class DriverModel;
+
 struct Function {
   FunctionSpec spec;
   std::string dir;  // "/sys/devices/pci0000:00/0000:00:02.0/0000:02:00.0"
@@ -44,6 +46,8 @@ struct Function {
   std::array<std::vector<std::pair<std::string, uint64_t>>, 3> aer;  // cor, nonfatal, fatal
   std::array<uint64_t, 3> aer_totals{};
   bool enabled = false;
+  std::shared_ptr<DriverModel> model;            // of the bound driver
+  std::map<std::string, std::string> registers;  // what the hardware remembers (DriverModel)
 };
 
 struct Kernel::Impl {

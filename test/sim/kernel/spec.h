@@ -111,9 +111,10 @@ struct FunctionSpec {
   std::vector<Bar> bars = {};
   std::optional<std::pair<uint8_t, uint8_t>> buses = {};  // bridges: secondary and subordinate bus
   std::optional<SlotSpec> slot = {};                      // bridges: the hot-plug slot below
-  std::map<std::string, ExtraFile> files = {};   // path below the function's directory -> content
-  std::vector<std::byte> config = {};            // as recorded; empty: made from the above
-  std::vector<std::string> resource_lines = {};  // as recorded; empty: made from `bars`
+  std::map<std::string, ExtraFile> files = {};    // path below the function's directory -> content
+  std::map<std::string, std::string> model = {};  // what the driver's model needs to know of it
+  std::vector<std::byte> config = {};             // as recorded; empty: made from the above
+  std::vector<std::string> resource_lines = {};   // as recorded; empty: made from `bars`
 };
 
 struct DriverSpec {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "test/sim/drivers/driver_model.h"
 #include "test/sim/kernel/kernel_impl.h"
 
 namespace drapci::sim {
@@ -58,6 +59,7 @@ FunctionSpec Kernel::Impl::VfSpec(const Function& pf, unsigned index) const {
   vf.bars.clear();
   vf.boot_vga = false;
   vf.files.clear();
+  vf.model.clear();
   vf.config.clear();
   vf.resource_lines.clear();
   vf.iommu_group.reset();
@@ -130,6 +132,9 @@ int Kernel::Impl::StoreNumVfs(const PciAddress& address, std::string_view value)
       });
       return 0;
     }
+    if (pf.model) {
+      if (const int error = pf.model->ConfigureVfs(wanted); error != 0) return error;
+    }
     EnableVfs(address, wanted);
     return 0;
   }();
@@ -154,6 +159,7 @@ void Kernel::Impl::MakeVfs(const PciAddress& address, unsigned count) {
     pf.vfs.push_back(vf);
   }
   pf.vf_net.resize(pf.vfs.size());
+  if (pf.model) pf.model->VfsMade();
   Emit(EventOf(pf, "change"));
 }
 
@@ -165,6 +171,7 @@ void Kernel::Impl::DisableVfs(const PciAddress& address) {
   Sleep(pf.spec.sriov->disable_delay);
   pf.vfs.clear();
   pf.vf_net.clear();
+  if (pf.model) pf.model->VfsGone();
 }
 
 }  // namespace drapci::sim

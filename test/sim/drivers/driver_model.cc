@@ -1,0 +1,37 @@
+#include "test/sim/drivers/driver_model.h"
+
+#include <algorithm>
+#include <iterator>
+#include <span>
+
+#include "hal/base/parse.h"
+
+namespace drapci::sim {
+namespace {
+
+struct Row {
+  std::string_view driver;
+  std::unique_ptr<DriverModel> (*make)(Kernel::Impl& kernel, const PciAddress& address);
+};
+
+constexpr std::span<const Row> kModels;
+
+}  // namespace
+
+std::string DriverModel::Given(const std::string& key, std::string otherwise) const {
+  const auto& given = function().spec.model;
+  const auto found = given.find(key);
+  return found != given.end() ? found->second : std::move(otherwise);
+}
+
+uint64_t DriverModel::GivenNumber(const std::string& key, uint64_t otherwise) const {
+  return ParseInt<uint64_t>(Given(key, "")).value_or(otherwise);
+}
+
+std::unique_ptr<DriverModel> MakeDriverModel(std::string_view driver, Kernel::Impl& kernel,
+                                             const PciAddress& address) {
+  const auto row = std::ranges::find(kModels, driver, &Row::driver);
+  return row != kModels.end() ? row->make(kernel, address) : nullptr;
+}
+
+}  // namespace drapci::sim
