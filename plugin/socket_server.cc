@@ -61,7 +61,12 @@ void SocketServer::Accept() {
     for (const UniqueFd& caller : callers_) {
       waiting.push_back({.fd = caller.get(), .events = 0, .revents = 0});
     }
-    if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
+    if (::poll(waiting.data(), waiting.size(), -1) < 0) {
+      // Whoever calls later must still be served.
+      if (errno != EINTR) ReportAndPause("waiting for callers on ");
+      if (StopIsAsked()) return SendCallersAway();
+      continue;
+    }
     if (waiting[0].revents != 0) return SendCallersAway();
     DropGone(std::span(waiting).subspan(2), callers_);
     if (waiting[1].revents != 0) TakeCaller();
@@ -69,19 +74,28 @@ void SocketServer::Accept() {
 }
 
 void SocketServer::TakeCaller() {
-  constexpr int kWhenOutOfDescriptors = 100;  // milliseconds
   UniqueFd caller(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!caller) {
     if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
-    Log(LogLevel::kError, "{}", Error::FromErrno(errno, "accepting a caller on " + path_).what);
-    pollfd stop{.fd = stop_.get(), .events = POLLIN, .revents = 0};
-    ::poll(&stop, 1, kWhenOutOfDescriptors);
-    return;
+    return ReportAndPause("accepting a caller on ");
   }
   if (UniqueFd duplicate(::fcntl(caller.get(), F_DUPFD_CLOEXEC, 0)); duplicate) {
     callers_.push_back(std::move(duplicate));
   }
   grpc::AddInsecureChannelFromFd(server_.get(), caller.Release());
+}
+
+// Without descriptors or memory; both may come back.
+void SocketServer::ReportAndPause(const char* doing) {
+  constexpr int kPause = 100;  // milliseconds
+  Log(LogLevel::kError, "{}", Error::FromErrno(errno, doing + path_).what);
+  pollfd stop{.fd = stop_.get(), .events = POLLIN, .revents = 0};
+  ::poll(&stop, 1, kPause);
+}
+
+bool SocketServer::StopIsAsked() const {
+  uint64_t asked = 0;
+  return ::read(stop_.get(), &asked, sizeof asked) > 0;
 }
 
 // gRPC's own shutdown cancels what callers send before they hear of it. So they are told first, by

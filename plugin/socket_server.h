@@ -43,6 +43,8 @@ class SocketServer {
                std::unique_ptr<grpc::Server> server);
   void Accept();
   void TakeCaller();
+  void ReportAndPause(const char* doing);  // errno
+  bool StopIsAsked() const;
   void SendCallersAway();
 
   const std::string path_;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
-#include <poll.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -39,15 +38,6 @@ httplib::Client Connect(int port, const std::string& token = "admin-token") {
 }
 
 }  // namespace
-
-bool Soon(const std::function<bool()>& done, std::chrono::milliseconds within) {
-  const auto deadline = std::chrono::steady_clock::now() + within;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() >= deadline) return false;
-    ::poll(nullptr, 0, 10);
-  }
-  return true;
-}
 
 ApiServer::ApiServer(std::string program, std::string directory, std::vector<std::string> options)
     : program_(std::move(program)),

@@ -62,8 +62,4 @@ class ApiServer {
   std::optional<Process> process_;
 };
 
-// Asks again, for a while, until it is true. For what another process does in its own time.
-bool Soon(const std::function<bool()>& done,
-          std::chrono::milliseconds within = std::chrono::seconds(20));
-
 }  // namespace drapci::test

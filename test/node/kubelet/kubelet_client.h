@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "hal/base/result.h"
 #include "plugin/proto/dra_v1.grpc.pb.h"
 #include "plugin/proto/dra_v1beta1.grpc.pb.h"
 #include "plugin/proto/pluginregistration.grpc.pb.h"
@@ -18,11 +19,13 @@ namespace drapci::test {
 // A plaintext connection to a unix socket. `authority` empty: what gRPC makes of the path.
 std::shared_ptr<grpc::Channel> Dial(const std::string& socket, const std::string& authority = "");
 
-inline std::string RegistrationSocket(const std::string& kubelet_root) {
-  return kubelet_root + "/plugins_registry/dra.pci-reg.sock";
+inline std::string RegistrationSocket(const std::string& kubelet_root,
+                                      const std::string& driver = "dra.pci") {
+  return kubelet_root + "/plugins_registry/" + driver + "-reg.sock";
 }
-inline std::string ServiceSocket(const std::string& kubelet_root) {
-  return kubelet_root + "/plugins/dra.pci/dra.sock";
+inline std::string ServiceSocket(const std::string& kubelet_root,
+                                 const std::string& driver = "dra.pci") {
+  return kubelet_root + "/plugins/" + driver + "/dra.sock";
 }
 
 inline std::chrono::system_clock::time_point In(std::chrono::milliseconds time) {
@@ -64,11 +67,12 @@ class KubeletClient {
   }
 
   grpc::Status Unprepare(const std::vector<ClaimObject>& claims,
-                         typename V::UnprepareResponse& response) {
+                         typename V::UnprepareResponse& response,
+                         std::chrono::milliseconds deadline = std::chrono::seconds(45)) {
     typename V::UnprepareRequest request;
     for (const ClaimObject& claim : claims) Add(claim, request);
     grpc::ClientContext context;
-    context.set_deadline(In(std::chrono::seconds(45)));
+    context.set_deadline(In(deadline));
     return stub_->NodeUnprepareResources(&context, request, &response);
   }
 
@@ -83,5 +87,13 @@ class KubeletClient {
 
   std::unique_ptr<typename V::Plugin::Stub> stub_;
 };
+
+// One claim by v1: the answer's bytes, to be compared. kTimeout when the deadline passed, kBusy
+// when the daemon is not there, kIo with the claim's own error or any other of the call.
+Result<std::string> PrepareOn(const std::shared_ptr<grpc::Channel>& channel,
+                              const ClaimObject& claim,
+                              std::chrono::milliseconds deadline = std::chrono::seconds(45));
+Result<> UnprepareOn(const std::shared_ptr<grpc::Channel>& channel, const ClaimObject& claim,
+                     std::chrono::milliseconds deadline = std::chrono::seconds(45));
 
 }  // namespace drapci::test

@@ -4,8 +4,10 @@
 
 namespace drapci::test {
 
-KubeletNode::KubeletNode()
-    : node_(Programs::FromEnvironment(), scratch_, {"--claim-directory", scratch_.claim_dir}) {}
+KubeletNode::KubeletNode(const std::string& config)
+    : node_(Programs::FromEnvironment(), scratch_,
+            {"--claim-directory", scratch_.claim_dir, "--config",
+             scratch_.Write("config.yaml", config)}) {}
 
 void KubeletNode::SetUp() {
   const auto pf = FirstPhysicalFunction();
@@ -44,6 +46,17 @@ void KubeletNode::Restart() {
   ASSERT_TRUE(stopped) << stopped.error().what;
   auto started = node_.Start();
   ASSERT_TRUE(started) << started.error().what;
+}
+
+void KubeletNode::Inject(std::vector<std::string> arguments) {
+  std::vector<std::string> command{node_.programs().sim, "inject"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  const auto finished = RunCommand(command);
+  ASSERT_TRUE(finished && finished->code == 0) << (finished ? finished->err : "");
+}
+
+bool KubeletNode::IsSoon(const ClaimObject& claim, const std::string& state) const {
+  return Soon([&] { return node_.ClaimState(claim.name).value_or("") == state; });
 }
 
 }  // namespace drapci::test

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "test/node/kubelet/kubelet_client.h"
 #include "test/node/support/hardware.h"
@@ -16,7 +17,8 @@ namespace drapci::test {
 // directory and journal are as before.
 class KubeletNode : public testing::Test {
  protected:
-  KubeletNode();
+  // `config`: the daemon's configuration file.
+  explicit KubeletNode(const std::string& config = "");
   void SetUp() override;
   void TearDown() override;
 
@@ -28,6 +30,10 @@ class KubeletNode : public testing::Test {
     return Dial(ServiceSocket(scratch_.kubelet_root));
   }
   void Restart();
+  // `drapci-sim inject ARGUMENTS...`
+  void Inject(std::vector<std::string> arguments);
+  // Whether the claim is soon in that state, as `drapci claims` names it.
+  bool IsSoon(const ClaimObject& claim, const std::string& state) const;
 
   Scratch scratch_;
   Node node_;

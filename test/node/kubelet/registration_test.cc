@@ -45,6 +45,7 @@ TEST_F(Registration, TakesEveryAuthorityThatAKubeletMaySend) {
   }
 }
 
+// Contract 10.1 case 3.
 TEST_F(Registration, GoesOnServingWhateverTheKubeletSaysOfIt) {
   auto stub =
       pluginregistration::Registration::NewStub(Dial(RegistrationSocket(scratch_.kubelet_root)));
@@ -69,6 +70,7 @@ TEST_F(Registration, LeavesNoSocketBehindWhenTheDaemonStops) {
   EXPECT_NE(access(scratch_.socket.c_str(), F_OK), 0);
 }
 
+// Contract 10.1 case 1.
 TEST_F(Registration, ReplacesTheSocketsThatACrashHasLeft) {
   ASSERT_TRUE(node_.Kill());
   ASSERT_EQ(access(RegistrationSocket(scratch_.kubelet_root).c_str(), F_OK), 0)
@@ -88,6 +90,7 @@ TEST_F(Registration, KeepsItsSocketsFromOtherUsers) {
   }
 }
 
+// Contract 10.1 case 8.
 TEST_F(Registration, RefusesASecondDaemonOnTheSameState) {
   Node second(Programs::FromEnvironment(), scratch_, {"--claim-directory", scratch_.claim_dir});
   EXPECT_FALSE(second.Start());

@@ -117,15 +117,23 @@ Node::Node(Programs programs, const Scratch& scratch, std::vector<std::string> d
       scratch_(scratch),
       daemon_options_(std::move(daemon_options)) {}
 
+std::vector<std::string> Node::DaemonCommand() const {
+  std::vector<std::string> command{programs_.daemon, "--state-dir",    scratch_.state_dir,
+                                   "--cdi-dir",      scratch_.cdi_dir, "--control-socket",
+                                   scratch_.socket};
+  if (!scratch_.kubelet_root.empty()) {
+    command.insert(command.end(), {"--kubelet-root", scratch_.kubelet_root});
+  }
+  command.insert(command.end(), daemon_options_.begin(), daemon_options_.end());
+  return command;
+}
+
 Result<> Node::Start() {
   const std::string notify = scratch_.root + "/notify";
   DRAPCI_TRY(const UniqueFd socket, NotifySocket(notify));
-  std::vector<std::string> command{programs_.daemon, "--state-dir",    scratch_.state_dir,
-                                   "--cdi-dir",      scratch_.cdi_dir, "--control-socket",
-                                   scratch_.socket,  "--kubelet-root", scratch_.kubelet_root};
-  command.insert(command.end(), daemon_options_.begin(), daemon_options_.end());
   const auto start = steady_clock::now();
-  DRAPCI_TRY(Process process, Process::Start(command, scratch_.log, {"NOTIFY_SOCKET=" + notify}));
+  DRAPCI_TRY(Process process,
+             Process::Start(DaemonCommand(), scratch_.log, {"NOTIFY_SOCKET=" + notify}));
   const bool ready = WaitReady(socket.get(), process, start + kPatience);
   start_time_ = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start);
   if (!ready) return Fail(Code::kTimeout, "drapcid does not become ready: " + LogTail());

@@ -47,6 +47,9 @@ class Node {
   Node(Programs programs, const Scratch& scratch,
        std::vector<std::string> daemon_options = {"--standalone"});
 
+  // The daemon's command line. Without --kubelet-root when the scratch directory names none: the
+  // configuration does then.
+  std::vector<std::string> DaemonCommand() const;
   // Starts the daemon and returns when it says READY=1. An error holds the end of its log.
   Result<> Start();
   Result<> Stop();       // SIGTERM; an error unless it ends with 0

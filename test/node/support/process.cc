@@ -98,6 +98,15 @@ Result<Finished> RunCommand(const std::vector<std::string>& command) {
   return finished;
 }
 
+bool Soon(const std::function<bool()>& done, std::chrono::milliseconds within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    poll(nullptr, 0, 10);
+  }
+  return true;
+}
+
 Process::Process(pid_t pid)
     : pid_(pid), pidfd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {}
 
@@ -114,12 +123,18 @@ Process::~Process() {
 }
 
 Result<Process> Process::Start(const std::vector<std::string>& command, const std::string& log,
-                               const std::vector<std::string>& environment) {
+                               const std::vector<std::string>& environment,
+                               const std::vector<int>& descriptors) {
   UniqueFd output(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (!output) return Fail(Error::FromErrno(errno, log));
   Spawn spawn;
   spawn.Redirect(output.get(), STDOUT_FILENO);
   spawn.Redirect(output.get(), STDERR_FILENO);
+  std::vector<UniqueFd> above;  // where none is overwritten before it has been passed on
+  for (const int descriptor : descriptors) {
+    above.emplace_back(fcntl(descriptor, F_DUPFD_CLOEXEC, 100));
+    spawn.Redirect(above.back().get(), static_cast<int>(2 + above.size()));
+  }
   DRAPCI_TRY(const pid_t pid, spawn.Run(command, environment));
   return Process(pid);
 }

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,18 @@ struct Finished {
 // Runs `command` to its end.
 Result<Finished> RunCommand(const std::vector<std::string>& command);
 
+// Asks again, for a while, until it is true. For what another process does in its own time.
+bool Soon(const std::function<bool()>& done,
+          std::chrono::milliseconds within = std::chrono::seconds(20));
+
 // A program that goes on running; killed and reaped when this goes.
 class Process {
  public:
   // `log` receives standard output and standard error, appended. `environment` is laid over ours.
+  // `descriptors` become 3, 4, ... there.
   static Result<Process> Start(const std::vector<std::string>& command, const std::string& log,
-                               const std::vector<std::string>& environment = {});
+                               const std::vector<std::string>& environment = {},
+                               const std::vector<int>& descriptors = {});
   Process(Process&&) noexcept = default;
   Process& operator=(Process&&) noexcept;
   ~Process();
