@@ -155,76 +155,75 @@ static_assert(VersionWord<Temperature>(1) == 0x0100000c);
 
 // F(FIELD, SIGNATURE, EXPORTED NAMES...): newest name first; those behind it take the same
 // arguments.
-#define DRAPCI_NVML_FUNCTIONS(F)                                                                \
-  F(InitWithFlags, Return(uint32_t), "nvmlInitWithFlags")                                       \
-  F(Init, Return(), "nvmlInit_v2", "nvmlInit")                                                  \
-  F(Shutdown, Return(), "nvmlShutdown")                                                         \
-  F(SystemGetDriverVersion, Return(char*, uint32_t), "nvmlSystemGetDriverVersion")              \
-  F(DeviceGetCount, Return(uint32_t*), "nvmlDeviceGetCount_v2", "nvmlDeviceGetCount")           \
-  F(DeviceGetHandleByIndex, Return(uint32_t, Device*), "nvmlDeviceGetHandleByIndex_v2",         \
-    "nvmlDeviceGetHandleByIndex")                                                               \
-  F(DeviceGetHandleByPciBusId, Return(const char*, Device*), "nvmlDeviceGetHandleByPciBusId_v2", \
-    "nvmlDeviceGetHandleByPciBusId")                                                            \
-  F(DeviceGetPciInfo, Return(Device, PciInfo*), "nvmlDeviceGetPciInfo_v3")                      \
-  F(DeviceGetName, Return(Device, char*, uint32_t), "nvmlDeviceGetName")                        \
-  F(DeviceGetUuid, Return(Device, char*, uint32_t), "nvmlDeviceGetUUID")                        \
-  F(DeviceGetSerial, Return(Device, char*, uint32_t), "nvmlDeviceGetSerial")                    \
-  F(DeviceGetMinorNumber, Return(Device, uint32_t*), "nvmlDeviceGetMinorNumber")                \
-  F(DeviceGetMemoryInfoV2, Return(Device, MemoryV2*), "nvmlDeviceGetMemoryInfo_v2")             \
-  F(DeviceGetMemoryInfo, Return(Device, Memory*), "nvmlDeviceGetMemoryInfo")                    \
-  F(DeviceGetMigMode, Return(Device, uint32_t*, uint32_t*), "nvmlDeviceGetMigMode")             \
-  F(DeviceSetMigMode, Return(Device, uint32_t, Return*), "nvmlDeviceSetMigMode")                \
-  F(DeviceGetGpuInstanceProfileInfoV, Return(Device, uint32_t, void*),                          \
-    "nvmlDeviceGetGpuInstanceProfileInfoV")                                                     \
-  F(DeviceGetGpuInstanceProfileInfo, Return(Device, uint32_t, GpuInstanceProfileInfo*),         \
-    "nvmlDeviceGetGpuInstanceProfileInfo")                                                      \
-  F(DeviceGetGpuInstancePossiblePlacements, Return(Device, uint32_t, Placement*, uint32_t*),    \
-    "nvmlDeviceGetGpuInstancePossiblePlacements_v2")                                            \
-  F(DeviceGetGpuInstanceRemainingCapacity, Return(Device, uint32_t, uint32_t*),                 \
-    "nvmlDeviceGetGpuInstanceRemainingCapacity")                                                \
-  F(DeviceCreateGpuInstanceWithPlacement,                                                       \
-    Return(Device, uint32_t, const Placement*, GpuInstanceHandle*),                             \
-    "nvmlDeviceCreateGpuInstanceWithPlacement")                                                 \
-  F(GpuInstanceDestroy, Return(GpuInstanceHandle), "nvmlGpuInstanceDestroy")                    \
-  F(DeviceGetGpuInstances, Return(Device, uint32_t, GpuInstanceHandle*, uint32_t*),             \
-    "nvmlDeviceGetGpuInstances")                                                                \
-  F(DeviceGetGpuInstanceById, Return(Device, uint32_t, GpuInstanceHandle*),                     \
-    "nvmlDeviceGetGpuInstanceById")                                                             \
-  F(GpuInstanceGetInfo, Return(GpuInstanceHandle, GpuInstanceInfo*), "nvmlGpuInstanceGetInfo")  \
-  F(GpuInstanceGetComputeInstanceProfileInfoV,                                                  \
-    Return(GpuInstanceHandle, uint32_t, uint32_t, void*),                                       \
-    "nvmlGpuInstanceGetComputeInstanceProfileInfoV")                                            \
-  F(GpuInstanceGetComputeInstanceProfileInfo,                                                   \
-    Return(GpuInstanceHandle, uint32_t, uint32_t, ComputeInstanceProfileInfo*),                 \
-    "nvmlGpuInstanceGetComputeInstanceProfileInfo")                                             \
-  F(GpuInstanceCreateComputeInstance,                                                           \
-    Return(GpuInstanceHandle, uint32_t, ComputeInstanceHandle*),                                \
-    "nvmlGpuInstanceCreateComputeInstance")                                                     \
-  F(GpuInstanceCreateComputeInstanceWithPlacement,                                              \
-    Return(GpuInstanceHandle, uint32_t, const Placement*, ComputeInstanceHandle*),              \
-    "nvmlGpuInstanceCreateComputeInstanceWithPlacement")                                        \
-  F(ComputeInstanceDestroy, Return(ComputeInstanceHandle), "nvmlComputeInstanceDestroy")        \
-  F(GpuInstanceGetComputeInstances,                                                             \
-    Return(GpuInstanceHandle, uint32_t, ComputeInstanceHandle*, uint32_t*),                     \
-    "nvmlGpuInstanceGetComputeInstances")                                                       \
-  F(GpuInstanceGetComputeInstanceById,                                                          \
-    Return(GpuInstanceHandle, uint32_t, ComputeInstanceHandle*),                                \
-    "nvmlGpuInstanceGetComputeInstanceById")                                                    \
-  F(ComputeInstanceGetInfo, Return(ComputeInstanceHandle, ComputeInstanceInfo*),                \
-    "nvmlComputeInstanceGetInfo_v2", "nvmlComputeInstanceGetInfo")                              \
-  F(DeviceGetMaxMigDeviceCount, Return(Device, uint32_t*), "nvmlDeviceGetMaxMigDeviceCount")    \
-  F(DeviceGetMigDeviceHandleByIndex, Return(Device, uint32_t, Device*),                         \
-    "nvmlDeviceGetMigDeviceHandleByIndex")                                                      \
-  F(DeviceGetGpuInstanceId, Return(Device, uint32_t*), "nvmlDeviceGetGpuInstanceId")            \
-  F(DeviceGetComputeInstanceId, Return(Device, uint32_t*), "nvmlDeviceGetComputeInstanceId")    \
-  F(DeviceGetComputeRunningProcesses, Return(Device, uint32_t*, ProcessInfo*),                  \
-    "nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2")       \
-  F(DeviceGetGraphicsRunningProcesses, Return(Device, uint32_t*, ProcessInfo*),                 \
-    "nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2")     \
-  F(DeviceGetTemperatureV, Return(Device, Temperature*), "nvmlDeviceGetTemperatureV")           \
-  F(DeviceGetTemperature, Return(Device, int, uint32_t*), "nvmlDeviceGetTemperature")           \
-  F(DeviceGetPowerUsage, Return(Device, uint32_t*), "nvmlDeviceGetPowerUsage")                  \
-  F(DeviceGetUtilizationRates, Return(Device, Utilization*), "nvmlDeviceGetUtilizationRates")   \
+#define DRAPCI_NVML_FUNCTIONS(F)                                                                   \
+  F(InitWithFlags, Return(uint32_t), "nvmlInitWithFlags")                                          \
+  F(Init, Return(), "nvmlInit_v2", "nvmlInit")                                                     \
+  F(Shutdown, Return(), "nvmlShutdown")                                                            \
+  F(SystemGetDriverVersion, Return(char*, uint32_t), "nvmlSystemGetDriverVersion")                 \
+  F(DeviceGetCount, Return(uint32_t*), "nvmlDeviceGetCount_v2", "nvmlDeviceGetCount")              \
+  F(DeviceGetHandleByIndex, Return(uint32_t, Device*), "nvmlDeviceGetHandleByIndex_v2",            \
+    "nvmlDeviceGetHandleByIndex")                                                                  \
+  F(DeviceGetHandleByPciBusId, Return(const char*, Device*), "nvmlDeviceGetHandleByPciBusId_v2",   \
+    "nvmlDeviceGetHandleByPciBusId")                                                               \
+  F(DeviceGetPciInfo, Return(Device, PciInfo*), "nvmlDeviceGetPciInfo_v3")                         \
+  F(DeviceGetName, Return(Device, char*, uint32_t), "nvmlDeviceGetName")                           \
+  F(DeviceGetUuid, Return(Device, char*, uint32_t), "nvmlDeviceGetUUID")                           \
+  F(DeviceGetSerial, Return(Device, char*, uint32_t), "nvmlDeviceGetSerial")                       \
+  F(DeviceGetMinorNumber, Return(Device, uint32_t*), "nvmlDeviceGetMinorNumber")                   \
+  F(DeviceGetMemoryInfoV2, Return(Device, MemoryV2*), "nvmlDeviceGetMemoryInfo_v2")                \
+  F(DeviceGetMemoryInfo, Return(Device, Memory*), "nvmlDeviceGetMemoryInfo")                       \
+  F(DeviceGetMigMode, Return(Device, uint32_t*, uint32_t*), "nvmlDeviceGetMigMode")                \
+  F(DeviceSetMigMode, Return(Device, uint32_t, Return*), "nvmlDeviceSetMigMode")                   \
+  F(DeviceGetGpuInstanceProfileInfoV, Return(Device, uint32_t, void*),                             \
+    "nvmlDeviceGetGpuInstanceProfileInfoV")                                                        \
+  F(DeviceGetGpuInstanceProfileInfo, Return(Device, uint32_t, GpuInstanceProfileInfo*),            \
+    "nvmlDeviceGetGpuInstanceProfileInfo")                                                         \
+  F(DeviceGetGpuInstancePossiblePlacements, Return(Device, uint32_t, Placement*, uint32_t*),       \
+    "nvmlDeviceGetGpuInstancePossiblePlacements_v2")                                               \
+  F(DeviceGetGpuInstanceRemainingCapacity, Return(Device, uint32_t, uint32_t*),                    \
+    "nvmlDeviceGetGpuInstanceRemainingCapacity")                                                   \
+  F(DeviceCreateGpuInstanceWithPlacement,                                                          \
+    Return(Device, uint32_t, const Placement*, GpuInstanceHandle*),                                \
+    "nvmlDeviceCreateGpuInstanceWithPlacement")                                                    \
+  F(GpuInstanceDestroy, Return(GpuInstanceHandle), "nvmlGpuInstanceDestroy")                       \
+  F(DeviceGetGpuInstances, Return(Device, uint32_t, GpuInstanceHandle*, uint32_t*),                \
+    "nvmlDeviceGetGpuInstances")                                                                   \
+  F(DeviceGetGpuInstanceById, Return(Device, uint32_t, GpuInstanceHandle*),                        \
+    "nvmlDeviceGetGpuInstanceById")                                                                \
+  F(GpuInstanceGetInfo, Return(GpuInstanceHandle, GpuInstanceInfo*), "nvmlGpuInstanceGetInfo")     \
+  F(GpuInstanceGetComputeInstanceProfileInfoV,                                                     \
+    Return(GpuInstanceHandle, uint32_t, uint32_t, void*),                                          \
+    "nvmlGpuInstanceGetComputeInstanceProfileInfoV")                                               \
+  F(GpuInstanceGetComputeInstanceProfileInfo,                                                      \
+    Return(GpuInstanceHandle, uint32_t, uint32_t, ComputeInstanceProfileInfo*),                    \
+    "nvmlGpuInstanceGetComputeInstanceProfileInfo")                                                \
+  F(GpuInstanceCreateComputeInstance, Return(GpuInstanceHandle, uint32_t, ComputeInstanceHandle*), \
+    "nvmlGpuInstanceCreateComputeInstance")                                                        \
+  F(GpuInstanceCreateComputeInstanceWithPlacement,                                                 \
+    Return(GpuInstanceHandle, uint32_t, const Placement*, ComputeInstanceHandle*),                 \
+    "nvmlGpuInstanceCreateComputeInstanceWithPlacement")                                           \
+  F(ComputeInstanceDestroy, Return(ComputeInstanceHandle), "nvmlComputeInstanceDestroy")           \
+  F(GpuInstanceGetComputeInstances,                                                                \
+    Return(GpuInstanceHandle, uint32_t, ComputeInstanceHandle*, uint32_t*),                        \
+    "nvmlGpuInstanceGetComputeInstances")                                                          \
+  F(GpuInstanceGetComputeInstanceById,                                                             \
+    Return(GpuInstanceHandle, uint32_t, ComputeInstanceHandle*),                                   \
+    "nvmlGpuInstanceGetComputeInstanceById")                                                       \
+  F(ComputeInstanceGetInfo, Return(ComputeInstanceHandle, ComputeInstanceInfo*),                   \
+    "nvmlComputeInstanceGetInfo_v2", "nvmlComputeInstanceGetInfo")                                 \
+  F(DeviceGetMaxMigDeviceCount, Return(Device, uint32_t*), "nvmlDeviceGetMaxMigDeviceCount")       \
+  F(DeviceGetMigDeviceHandleByIndex, Return(Device, uint32_t, Device*),                            \
+    "nvmlDeviceGetMigDeviceHandleByIndex")                                                         \
+  F(DeviceGetGpuInstanceId, Return(Device, uint32_t*), "nvmlDeviceGetGpuInstanceId")               \
+  F(DeviceGetComputeInstanceId, Return(Device, uint32_t*), "nvmlDeviceGetComputeInstanceId")       \
+  F(DeviceGetComputeRunningProcesses, Return(Device, uint32_t*, ProcessInfo*),                     \
+    "nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2")          \
+  F(DeviceGetGraphicsRunningProcesses, Return(Device, uint32_t*, ProcessInfo*),                    \
+    "nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2")        \
+  F(DeviceGetTemperatureV, Return(Device, Temperature*), "nvmlDeviceGetTemperatureV")              \
+  F(DeviceGetTemperature, Return(Device, int, uint32_t*), "nvmlDeviceGetTemperature")              \
+  F(DeviceGetPowerUsage, Return(Device, uint32_t*), "nvmlDeviceGetPowerUsage")                     \
+  F(DeviceGetUtilizationRates, Return(Device, Utilization*), "nvmlDeviceGetUtilizationRates")      \
   F(DeviceGetTotalEccErrors, Return(Device, int, int, uint64_t*), "nvmlDeviceGetTotalEccErrors")
 
 // The functions that a library has; a missing one is null.

@@ -15,8 +15,8 @@ constexpr uint32_t kMaxInstances = 64;
 
 // What the kind of a profile adds to its name, by index.
 constexpr std::array<std::string_view, kGpuProfiles> kSuffixes = {
-    "", "", "", "", "", "", "", "+me", "+me", "", "+gfx", "+gfx", "+gfx", "-me", "-me", "+me.all",
-    "+me.all", "+gfx"};
+    "", "",     "",     "",     "",    "",    "",        "+me",     "+me",
+    "", "+gfx", "+gfx", "+gfx", "-me", "-me", "+me.all", "+me.all", "+gfx"};
 
 template <size_t size>
 std::string_view Text(const char (&text)[size]) {
@@ -51,9 +51,10 @@ Return ReadVersion(Session& session, Device device, uint32_t index, uint32_t ver
   return code;
 }
 
-// The library does not know this version of a struct, or the function that takes versions.
+// The library may not know this version of a struct, or the function that takes versions. (It
+// should say which; that it merely calls the argument invalid costs a call more to rule out.)
 bool TooNew(Return code) {
-  return code == kArgumentVersionMismatch || code == kFunctionNotFound;
+  return code == kArgumentVersionMismatch || code == kFunctionNotFound || code == kInvalidArgument;
 }
 
 // The GPU, or the library, has no profile of this index.
