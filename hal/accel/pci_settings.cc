@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "hal/base/parse.h"
+#include "hal/pci/device_nodes.h"
+#include "hal/pci/node_users.h"
 #include "hal/pci/vfio.h"
 
 namespace drapci::hal {
@@ -59,6 +61,7 @@ class DriverSetting : public Setting {
       // Before anything is touched: a group in use must not cost the function its driver.
       DRAPCI_CHECK(CheckVfioGroup(host_.sysfs, address));
     }
+    DRAPCI_CHECK(CheckDriverUnused(address, *want));
     return ApplyBinding(host_, address, *want, deadline);
   }
 
@@ -91,6 +94,15 @@ class DriverSetting : public Setting {
     const auto place = FunctionPlace::Parse(target);
     if (!place) return BadTarget(target);
     return place->Find(host_.sysfs);
+  }
+
+  // A kernel driver goes only when nobody has its nodes open: most crash their users, some wait for
+  // them without end.
+  Result<> CheckDriverUnused(const PciAddress& address, const DriverBinding& want) const {
+    DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, address));
+    if (now.driver.empty() || IsVfioDriver(now.driver) || now.driver == want.driver) return {};
+    DRAPCI_TRY(const std::vector<std::string> nodes, DeviceNodes(host_.sysfs, address));
+    return CheckUnused(host_.sysfs, nodes, address.ToString());
   }
 
   Host& host_;

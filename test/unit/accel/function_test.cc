@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "hal/accel/match.h"
+#include "hal/accel/pci_settings.h"
 #include "test/unit/accel/look.h"
 #include "test/unit/pci/machine.h"
 
@@ -36,14 +37,15 @@ class WholeFunction : public test::NicMachine {
   // Applies what Plan wants.
   void Prepare(const Accelerator& accelerator, Access access) {
     const Description now = Look(accelerator).value();
-    const SettingTable settings = MakeSettings(host_);
     const auto plan = accelerator.Plan(now, {.part = "", .access = access}).value();
     for (const Wanted& wanted : plan) {
       const Result<> applied =
-          settings.find(wanted.setting)->second->Apply(wanted.target, wanted.value, Deadline());
+          settings_.find(wanted.setting)->second->Apply(wanted.target, wanted.value, Deadline());
       ASSERT_TRUE(applied) << applied.error().what;
     }
   }
+
+  const SettingTable settings_ = MakeSettings(host_);
 };
 
 TEST_F(WholeFunction, IsOnePartThatTakesTheWholeStock) {
@@ -168,6 +170,19 @@ TEST_F(WholeFunction, ANodeThatNeverAppearsIsNamed) {
   const Error error = Make(kDisk)->Edits({}, Deadline()).error();
   EXPECT_EQ(error.code, Code::kTimeout);
   EXPECT_THAT(error.what, HasSubstr("/dev/nvme9n9"));
+}
+
+TEST_F(WholeFunction, KeepsItsDriverWhileAProcessUsesIt) {
+  machine_.kernel.SetFile("/proc/4242/comm", "fio\n");
+  machine_.kernel.SetLink("/proc/4242/fd/5", "/dev/nvme0");
+  machine_.kernel.ResetWrites();
+  Setting& driver = *settings_.find(kDriverSetting)->second;
+  const auto refused = driver.Apply(kDisk, "vfio-pci override=vfio-pci", Deadline());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kBusy);
+  EXPECT_THAT(refused.error().what, HasSubstr("0000:05:00.0 is used by fio (pid 4242)"));
+  EXPECT_THAT(machine_.kernel.Writes(), IsEmpty());
+  EXPECT_TRUE(driver.Apply(kDisk, "kernel", Deadline())) << "it has that already";
 }
 
 }  // namespace

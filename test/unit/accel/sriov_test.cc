@@ -114,7 +114,7 @@ TEST_F(SriovFamily, TheSecondClaimWantsTheVfsThatThereAre) {
 
 TEST_F(SriovFamily, VfsThatSomebodyElseMadeAreForeign) {
   MakeVfs(3);
-  for (const auto policy : {Policy(Vfs::kOnDemand), Policy(Vfs::kFixed, 4)}) {
+  for (const auto& policy : {Policy(Vfs::kOnDemand), Policy(Vfs::kFixed, 4)}) {
     const auto nic = Make(policy);
     const Description now = Look(*nic).value();
     EXPECT_THAT(now.foreign, HasSubstr("3 virtual functions"));
@@ -198,7 +198,7 @@ TEST_F(SriovFamily, VfsNeedThePfsDriver) {
 
 TEST_F(SriovFamily, ABriefLookDecidesLikeAFullOne) {
   MakeVfs(2);
-  for (const auto policy :
+  for (const auto& policy :
        {Policy(Vfs::kOnDemand), Policy(Vfs::kFixed, 4), Policy(Vfs::kExisting)}) {
     for (const std::set<std::string>& ours : {std::set<std::string>(), kOurs}) {
       const auto nic = Make(policy);

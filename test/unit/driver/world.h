@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -159,22 +160,47 @@ class MemoryJournal : public Journal {
   std::map<std::string, std::string> records_;
 };
 
+// The dev nodes' ioctls: each may change something.
+class FusedDevIo : public hal::DevIo {
+ public:
+  FusedDevIo(hal::DevIo& inner, Fuse& fuse) : inner_(inner), fuse_(fuse) {}
+  Result<hal::NodeInfo> Stat(std::string_view path) const override { return inner_.Stat(path); }
+  Result<UniqueFd> Open(std::string_view path, int flags) override {
+    return inner_.Open(path, flags);
+  }
+  Result<int> Ioctl(int fd, unsigned long request, void* argument) override {
+    if (!fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    return inner_.Ioctl(fd, request, argument);
+  }
+
+ private:
+  hal::DevIo& inner_;
+  Fuse& fuse_;
+};
+
+// The cards of most tests: a network card with four VFs and a disk.
+inline void InsertNicAndDisk(sim::Kernel& kernel) {
+  EXPECT_TRUE(kernel.AddDriver(sim::VfioPci()));
+  EXPECT_TRUE(kernel.AddFunction(sim::SriovNic("0000:02:00.0", 4)));
+  EXPECT_TRUE(kernel.AddFunction(sim::Nvme("0000:03:00.0")));
+}
+
 struct World {
-  explicit World(Config with = {})
+  explicit World(Config with = {},
+                 const std::function<void(sim::Kernel&)>& insert_cards = InsertNicAndDisk)
       : config(std::move(with)),
         sysfs(machine.sysfs, fuse),
         cdi(machine.state, fuse),
         journal(fuse),
         netlink(machine.netlink, fuse),
         namespaces(machine.namespaces, fuse),
-        host{sysfs, machine.dev, netlink, namespaces, machine.events, machine.clock} {
+        dev(machine.dev, fuse),
+        host{sysfs, dev, netlink, namespaces, machine.events, machine.clock} {
     // Where no hook is installed, as on the machine that builds.
     if (config.hook == kDefaultHook) config.network_devices = NetworkDevices::kNone;
     machine.kernel.SetFile("/proc/self/mountinfo", "");
     machine.kernel.SetFile("/proc/swaps", "");
-    EXPECT_TRUE(machine.kernel.AddDriver(sim::VfioPci()));
-    EXPECT_TRUE(machine.kernel.AddFunction(sim::SriovNic("0000:02:00.0", 4)));
-    EXPECT_TRUE(machine.kernel.AddFunction(sim::Nvme("0000:03:00.0")));
+    insert_cards(machine.kernel);
   }
 
   // The daemon starts: the fuse is whole again, the journal and the hardware are as they were left.
@@ -270,6 +296,7 @@ struct World {
   MemoryJournal journal;
   FusedNetlink netlink;
   FusedNamespaces namespaces;
+  FusedDevIo dev;
   hal::Host host;
   std::unique_ptr<NodeManager> manager;
 };

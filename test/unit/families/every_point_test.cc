@@ -1,0 +1,165 @@
+// Every change of a prepare and an unprepare, cut off or refused: nothing may be left half done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "test/unit/families/family_world.h"
+
+namespace drapci::test {
+namespace {
+
+using driver::ClaimState;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class EveryPoint : public testing::TestWithParam<FamilyCase> {
+ protected:
+  // The claim is all there or not at all, whatever happened.
+  static void ExpectWhole(FamilyWorld& world, const std::string& undone, const std::string& done) {
+    EXPECT_THAT(world.Verify(), IsEmpty());
+    const auto record = world.manager->FindClaim("a");
+    if (record) {
+      EXPECT_EQ(record->state, ClaimState::kPrepared);
+      EXPECT_EQ(world.State(), done);
+    } else {
+      EXPECT_EQ(world.State(), undone);
+    }
+  }
+};
+
+TEST_P(EveryPoint, APowerCutLeavesTheClaimPreparedOrUndone) {
+  std::string undone, done;
+  int of_prepare = 0, of_unprepare = 0;
+  {
+    FamilyWorld world(GetParam());
+    world.Begin();
+    undone = world.State();
+    int start = world.fuse.spent();
+    ASSERT_TRUE(world.PrepareIt());
+    of_prepare = world.fuse.spent() - start;
+    done = world.State();
+    start = world.fuse.spent();
+    ASSERT_TRUE(world.Unprepare("a"));
+    of_unprepare = world.fuse.spent() - start;
+    EXPECT_EQ(world.State(), undone);
+  }
+  ASSERT_GT(of_prepare, 2);
+  ASSERT_GT(of_unprepare, 2);
+  for (int point = 0; point <= of_prepare; ++point) {
+    SCOPED_TRACE("prepare cut after change " + std::to_string(point));
+    FamilyWorld world(GetParam());
+    world.Begin();
+    world.fuse.BlowAfter(point);
+    static_cast<void>(world.PrepareIt().has_value());
+    world.Boot();
+    ExpectWhole(world, undone, done);
+    ASSERT_TRUE(world.PrepareIt());
+    EXPECT_EQ(world.State(), done);
+    ASSERT_TRUE(world.Unprepare("a"));
+    EXPECT_EQ(world.State(), undone);
+  }
+  for (int point = 0; point <= of_unprepare; ++point) {
+    SCOPED_TRACE("unprepare cut after change " + std::to_string(point));
+    FamilyWorld world(GetParam());
+    world.Begin();
+    ASSERT_TRUE(world.PrepareIt());
+    world.fuse.BlowAfter(point);
+    static_cast<void>(world.Unprepare("a").has_value());
+    world.Boot();
+    ExpectWhole(world, undone, done);
+    ASSERT_TRUE(world.Unprepare("a"));
+    EXPECT_EQ(world.State(), undone);
+  }
+  Count(*GetParam().family, "crashes", of_prepare + of_unprepare + 2);
+}
+
+TEST_P(EveryPoint, ARefusedWriteUndoesThePrepareAndNamesPathAndErrno) {
+  std::vector<sim::WriteRecord> writes;
+  std::string undone;
+  {
+    FamilyWorld world(GetParam());
+    world.Begin();
+    undone = world.State();
+    world.machine.kernel.ResetWrites();
+    ASSERT_TRUE(world.PrepareIt());
+    writes = world.machine.kernel.Writes();
+  }
+  for (const int error : {EBUSY, EINVAL, EIO, ENODEV, ENOSPC, EACCES, EOPNOTSUPP, EPERM}) {
+    for (const auto& [path, value, _] : writes) {
+      SCOPED_TRACE(ErrnoName(error) + " at the write of '" + value + "' to " + path);
+      FamilyWorld world(GetParam());
+      world.Begin();
+      // An earlier write to the same path takes the fault first; such points repeat one another.
+      world.machine.kernel.faults().FailWrite(path, error, 1);
+      const auto refused = world.PrepareIt();
+      if (refused) continue;  // the code had another way and took it
+      EXPECT_THAT(refused.error().what, HasSubstr(ErrnoName(error)));
+      // What rtnetlink changes has no path.
+      if (!path.starts_with("/net/")) {
+        EXPECT_THAT(refused.error().what, HasSubstr(path));
+      }
+      EXPECT_EQ(world.State(), undone);
+      EXPECT_FALSE(world.manager->FindClaim("a"));
+      EXPECT_THAT(world.Verify(), IsEmpty());
+      EXPECT_TRUE(world.PrepareIt());
+      Count(*GetParam().family, "refused writes");
+    }
+  }
+}
+
+TEST_P(EveryPoint, ARefusedWriteOfAnUnprepareIsReportedAndDoneByTheNextOne) {
+  std::vector<sim::WriteRecord> writes;
+  std::string undone;
+  {
+    FamilyWorld world(GetParam());
+    world.Begin();
+    undone = world.State();
+    ASSERT_TRUE(world.PrepareIt());
+    world.machine.kernel.ResetWrites();
+    ASSERT_TRUE(world.Unprepare("a"));
+    writes = world.machine.kernel.Writes();
+  }
+  for (const int error : {EBUSY, EINVAL, EIO, EOPNOTSUPP, EPERM}) {
+    for (const auto& [path, value, _] : writes) {
+      SCOPED_TRACE(ErrnoName(error) + " at the write of '" + value + "' to " + path);
+      FamilyWorld world(GetParam());
+      world.Begin();
+      ASSERT_TRUE(world.PrepareIt());
+      world.machine.kernel.faults().FailWrite(path, error, 1);
+      const auto refused = world.Unprepare("a");
+      if (!refused) {
+        EXPECT_THAT(refused.error().what, HasSubstr(ErrnoName(error)));
+        EXPECT_TRUE(world.manager->FindClaim("a")) << "what is not undone stays known";
+        ASSERT_TRUE(world.Unprepare("a"));
+      }
+      EXPECT_EQ(world.State(), undone);
+      EXPECT_FALSE(world.manager->FindClaim("a"));
+      EXPECT_THAT(world.Verify(), IsEmpty());
+      Count(*GetParam().family, "refused writes");
+    }
+  }
+}
+
+TEST_P(EveryPoint, AFullJournalAndAReadOnlyCdiDirectoryLeaveNothingBehind) {
+  FamilyWorld world(GetParam());
+  world.Begin();
+  const std::string undone = world.State();
+  world.journal.FailWith(ENOSPC);
+  const auto full = world.PrepareIt();
+  ASSERT_FALSE(full);
+  EXPECT_THAT(full.error().what, HasSubstr("ENOSPC"));
+  EXPECT_EQ(world.State(), undone);
+  world.journal.FailWith(0);
+  world.machine.state.FailChanges(EROFS, 1);
+  const auto read_only = world.PrepareIt();
+  ASSERT_FALSE(read_only);
+  EXPECT_THAT(read_only.error().what, HasSubstr("EROFS"));
+  EXPECT_EQ(world.State(), undone);
+  EXPECT_FALSE(world.manager->FindClaim("a"));
+  EXPECT_TRUE(world.PrepareIt());
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, EveryPoint, testing::ValuesIn(AllCases()),
+                         [](const auto& instance) { return NameOf(instance.param); });
+
+}  // namespace
+}  // namespace drapci::test

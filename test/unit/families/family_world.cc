@@ -1,0 +1,102 @@
+#include "test/unit/families/family_world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "test/sim/board/board.h"
+
+namespace drapci::test {
+namespace {
+
+driver::Config ConfigOf(const FamilyCase& with) {
+  driver::Config config;
+  config.hook = "/hook";
+  driver::AcceleratorRule rule;
+  rule.address = hal::PciAddress::Parse(with.family->card);
+  rule.policy = with.claim->policy;
+  config.accelerators.push_back(rule);
+  return config;
+}
+
+void Insert(sim::Kernel& kernel, const std::string& board) {
+  static std::map<std::string, sim::Board> loaded;
+  if (!loaded.contains(board)) {
+    auto read = sim::LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
+    ASSERT_TRUE(read) << read.error().what;
+    loaded.emplace(board, *std::move(read));
+  }
+  const auto installed = sim::Install(kernel, {loaded.at(board)});
+  ASSERT_TRUE(installed) << installed.error().what;
+}
+
+driver::ClaimRequest ClaimOf(const std::string& uid, const std::vector<Wish>& wishes) {
+  driver::ClaimRequest claim{
+      .uid = uid, .namespace_name = "ns", .name = uid, .alias = {}, .devices = {}};
+  for (const Wish& wish : wishes) {
+    driver::DeviceRequest device{
+        .request_names = {"r"}, .pool = "pool", .device = wish.device, .share_id = {}};
+    device.access = wish.access;
+    device.network = wish.network;
+    device.share = wish.share;
+    if (!wish.share.empty()) device.share_id = "share-of-" + uid;
+    claim.devices.push_back(std::move(device));
+  }
+  return claim;
+}
+
+// Handed out by the kernel in the order of asking, or no state of the card.
+bool IsPassing(std::string_view name) {
+  constexpr std::string_view kPassing[] = {"uevent",   "config",   "dev",   "ifindex", "iflink",
+                                           "vfio-dev", "resource", "power", "net"};
+  return std::ranges::find(kPassing, name) != std::end(kPassing);
+}
+
+}  // namespace
+
+FamilyWorld::FamilyWorld(const FamilyCase& with)
+    : World(ConfigOf(with), [&](sim::Kernel& kernel) { Insert(kernel, with.family->board); }),
+      case_(with) {}
+
+void FamilyWorld::Begin() {
+  Boot();
+  if (case_.claim->other.empty()) return;
+  const auto prepared = Prepare(ClaimOf("other", case_.claim->other));
+  ASSERT_TRUE(prepared) << prepared.error().what;
+}
+
+Result<driver::PreparedClaim> FamilyWorld::PrepareIt() {
+  return Prepare(ClaimOf("a", case_.claim->wishes));
+}
+
+Result<driver::Manager::DryRun> FamilyWorld::PlanIt() {
+  std::promise<Result<driver::Manager::DryRun>> promise;
+  manager->DryPrepare(ClaimOf("a", case_.claim->wishes),
+                      [&](auto result) { promise.set_value(std::move(result)); });
+  return promise.get_future().get();
+}
+
+void FamilyWorld::Dump(const std::string& dir, std::string& text) {
+  const auto names = machine.kernel.List(dir);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    if (IsPassing(name) || hal::PciAddress::Parse(name)) continue;
+    const std::string path = fmt::format("{}/{}", dir, name);
+    const auto status = machine.kernel.Stat(path, false);
+    if (!status) continue;
+    if (status->type == sim::FileType::kDirectory) Dump(path, text);
+    if (status->type != sim::FileType::kFile || (status->mode & 0444) == 0) continue;
+    const auto value = machine.kernel.Read(path);
+    text += fmt::format("{}={}\n", path, value ? *value : fmt::format("errno {}", value.error()));
+  }
+}
+
+std::string FamilyWorld::State() {
+  std::string text = Hardware();
+  const auto card = hal::PciAddress::Parse(case_.family->card);
+  if (const auto dir = machine.kernel.Resolve(card->SysfsPath())) Dump(*dir, text);
+  for (const std::string& dir : case_.family->state) Dump(dir, text);
+  return text;
+}
+
+}  // namespace drapci::test

@@ -1,0 +1,30 @@
+// A machine with the board of one family and a manager on it.
+#pragma once
+
+#include <string>
+
+#include "test/unit/driver/world.h"
+#include "test/unit/families/family.h"
+
+namespace drapci::test {
+
+struct FamilyWorld : driver::World {
+  explicit FamilyWorld(const FamilyCase& with);
+
+  // Boots, and prepares the other claim where the case has one.
+  void Begin();
+  // The claim of the case, as "a".
+  Result<driver::PreparedClaim> PrepareIt();
+  Result<driver::Manager::DryRun> PlanIt();
+
+  // Every attribute of the card that can be read, and what the model knows besides: all that a
+  // claim may have changed. Numbers that the kernel hands out are left out.
+  std::string State();
+
+ private:
+  void Dump(const std::string& dir, std::string& text);
+
+  const FamilyCase case_;
+};
+
+}  // namespace drapci::test
