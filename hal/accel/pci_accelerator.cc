@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "hal/accel/match.h"
 #include "hal/accel/net_settings.h"
@@ -58,15 +59,16 @@ std::string EnvironmentSuffix(std::string_view accelerator, std::string_view par
   return text;
 }
 
-// The nodes of the function's kernel driver, once all of them are in /dev.
-Result<std::vector<std::string>> KernelNodes(Host& host, const PciAddress& address,
-                                             MonotonicTime deadline) {
+// Waits until all of the nodes that `find` tells are in /dev.
+Result<std::vector<std::string>> WaitForNodes(
+    Host& host, const PciAddress& address,
+    const std::function<Result<std::vector<std::string>>()>& find, MonotonicTime deadline) {
   Result<std::vector<std::string>> nodes;
   std::vector<std::string> missing;
   const bool there = host.events.WaitUntil(
       [&] {
         missing.clear();
-        nodes = DeviceNodes(host.sysfs, address);
+        nodes = find();
         if (!nodes) return true;
         std::ranges::copy_if(*nodes, std::back_inserter(missing), [&](const std::string& node) {
           return !host.dev.Stat(node).has_value();
@@ -148,7 +150,6 @@ Result<Wanted> PciAccelerator::WishDriver(const Part& part, std::string target,
 Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
                                                const PartRequest& request,
                                                MonotonicTime deadline) const {
-  const std::string suffix = EnvironmentSuffix(name_, request.part);
   DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, address));
   if (now.driver.empty()) {
     return Fail(Code::kConflict, fmt::format("no driver is bound to {}", address.ToString()));
@@ -159,23 +160,43 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
   }
   ContainerEdits edits;
   edits.address = address.ToString();
-  edits.environment.emplace("DRAPCI_DEVICE_" + suffix, address.ToString());
+  edits.environment.emplace(Variable("DEVICE", request.part), address.ToString());
   if (request.access == Access::kVfio) {
     DRAPCI_TRY(edits.device_nodes, VfioNodes(host_, address, deadline));
     for (const std::string& node : edits.device_nodes) {
       if (node == "/dev/vfio/vfio" || node == "/dev/iommu") continue;
-      edits.environment.emplace("DRAPCI_VFIO_" + suffix, BaseName(node));
+      edits.environment.emplace(Variable("VFIO", request.part), BaseName(node));
     }
     return edits;
   }
-  DRAPCI_TRY(edits.device_nodes, KernelNodes(host_, address, deadline));
+  DRAPCI_TRY(
+      edits.device_nodes,
+      WaitForNodes(host_, address, [&] { return DeviceNodes(host_.sysfs, address); }, deadline));
   DRAPCI_TRY(edits.interfaces, InterfacesOf(address, request, deadline));
   std::vector<std::string> names;
   for (const ContainerInterface& each : edits.interfaces) names.push_back(each.name);
   if (request.network && request.network->stay) edits.interfaces.clear();
   if (!names.empty()) {
-    edits.environment.emplace("DRAPCI_NETDEV_" + suffix, fmt::format("{}", fmt::join(names, ",")));
+    edits.environment.emplace(Variable("NETDEV", request.part),
+                              fmt::format("{}", fmt::join(names, ",")));
   }
+  return edits;
+}
+
+std::string PciAccelerator::Variable(std::string_view what, std::string_view part) const {
+  return fmt::format("DRAPCI_{}_{}", what, EnvironmentSuffix(name_, part));
+}
+
+Result<ContainerEdits> PciAccelerator::EditsOfNodes(std::string_view part,
+                                                    std::vector<std::string> nodes,
+                                                    MonotonicTime deadline) const {
+  ContainerEdits edits;
+  edits.address = function_.address.ToString();
+  edits.environment.emplace(Variable("DEVICE", part), edits.address);
+  DRAPCI_TRY(edits.device_nodes,
+             WaitForNodes(
+                 host_, function_.address, [&] { return Result<std::vector<std::string>>(nodes); },
+                 deadline));
   return edits;
 }
 

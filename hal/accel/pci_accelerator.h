@@ -42,6 +42,14 @@ class PciAccelerator : public Accelerator {
   Result<ContainerEdits> EditsOf(const PciAddress& address, const PartRequest& request,
                                  MonotonicTime deadline) const;
 
+  // The edits of a part that is these nodes of the function's kernel driver and nothing else of it;
+  // waits for them.
+  Result<ContainerEdits> EditsOfNodes(std::string_view part, std::vector<std::string> nodes,
+                                      MonotonicTime deadline) const;
+
+  // "DRAPCI_DEVICE_PCI_0000_02_00_0_VF3": the variable that tells a container `what` of a part.
+  std::string Variable(std::string_view what, std::string_view part) const;
+
   // What follows its interface into a container and back; nothing for what is no network card, or
   // goes to user space.
   std::optional<Wanted> WishInterface(std::string target, const PartRequest& request) const;
