@@ -7,6 +7,8 @@
 namespace drapci::plugin {
 namespace {
 
+// What systemd keeps the sockets under.
+constexpr const char *kServiceName = "dra", *kRegistrationName = "registration";
 // The kubelet's own modes (pkg/kubelet/kubelet.go, pluginwatcher/plugin_watcher.go).
 constexpr mode_t kRootMode = 0750, kRegistryMode = 0755;
 
@@ -34,6 +36,13 @@ KubeletSockets::KubeletSockets(KubeletPaths paths, const std::string& driver_nam
                                ClaimPreparer& preparer)
     : paths_(std::move(paths)), dra_(preparer), registration_(driver_name, paths_.service) {}
 
+Result<> KubeletSockets::CheckFree(const ListeningSockets& listening, const std::string& root,
+                                   const std::string& driver_name) {
+  DRAPCI_TRY(const KubeletPaths paths, MakeKubeletPaths(root, driver_name));
+  DRAPCI_CHECK(listening.CheckFree({.path = paths.service, .name = kServiceName}));
+  return listening.CheckFree({.path = paths.registration, .name = kRegistrationName});
+}
+
 Result<std::unique_ptr<KubeletSockets>> KubeletSockets::Start(ListeningSockets& listening,
                                                               const std::string& root,
                                                               const std::string& driver_name,
@@ -44,12 +53,12 @@ Result<std::unique_ptr<KubeletSockets>> KubeletSockets::Start(ListeningSockets& 
   std::unique_ptr<KubeletSockets> sockets(
       new KubeletSockets(std::move(paths), driver_name, preparer));
   DRAPCI_TRY(sockets->dra_server_,
-             SocketServer::Start(listening, {.path = sockets->paths_.service, .name = "dra"},
+             SocketServer::Start(listening, {.path = sockets->paths_.service, .name = kServiceName},
                                  sockets->dra_.services()));
-  DRAPCI_TRY(
-      sockets->registration_server_,
-      SocketServer::Start(listening, {.path = sockets->paths_.registration, .name = "registration"},
-                          sockets->registration_.services()));
+  DRAPCI_TRY(sockets->registration_server_,
+             SocketServer::Start(listening,
+                                 {.path = sockets->paths_.registration, .name = kRegistrationName},
+                                 sockets->registration_.services()));
   return sockets;
 }
 

@@ -24,6 +24,10 @@ Result<KubeletPaths> MakeKubeletPaths(const std::string& root, const std::string
 // Serves the kubelet while it exists.
 class KubeletSockets {
  public:
+  // Fails as Start would when somebody else serves the sockets; changes nothing.
+  static Result<> CheckFree(const ListeningSockets& listening, const std::string& root,
+                            const std::string& driver_name);
+
   // Creates the directories as the kubelet would, starts the service, then the registration: once
   // the kubelet sees the latter it calls the former. kBusy when another process serves either
   // socket.

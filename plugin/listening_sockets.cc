@@ -37,11 +37,11 @@ int TrySocket(const std::string& path, Call call) {
   return call(fd.get(), static_cast<const sockaddr*>(untyped), sizeof address) == 0 ? 0 : errno;
 }
 
-// Makes way for a socket at `path`.
-Result<> ClearPath(const std::string& path) {
+// Whether a stale socket is at `path`. An error when anything else is.
+Result<bool> IsStale(const std::string& path) {
   struct stat status = {};
   if (::lstat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return false;
     return Fail(Error::FromErrno(errno, path));
   }
   if (!S_ISSOCK(status.st_mode)) {
@@ -52,11 +52,16 @@ Result<> ClearPath(const std::string& path) {
     case 0:
     case EAGAIN:  // its backlog is full
       return Fail(Code::kBusy, path + ": another process serves this socket; stop it first");
-    case ECONNREFUSED: break;
-    case ENOENT: return {};
+    case ECONNREFUSED: return true;
+    case ENOENT: return false;
     default: return Fail(Error::FromErrno(sys, "connecting to " + path));
   }
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+}
+
+// Makes way for a socket at `path`.
+Result<> ClearPath(const std::string& path) {
+  DRAPCI_TRY(const bool stale, IsStale(path));
+  if (stale && ::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return Fail(Error::FromErrno(errno, "removing the stale socket " + path));
   }
   return {};
@@ -161,6 +166,14 @@ void ListeningSockets::Inherit() {
     std::free(names[i]);
   }
   std::free(names);
+}
+
+Result<> ListeningSockets::CheckFree(const SocketOptions& options) const {
+  DRAPCI_CHECK(CheckSocketPath(options.path));
+  const auto kept = kept_.find(options.name);
+  if (kept != kept_.end() && ListensAt(kept->second.get(), options.path)) return {};
+  DRAPCI_TRY([[maybe_unused]] const bool stale, IsStale(options.path));
+  return {};
 }
 
 Result<UniqueFd> ListeningSockets::Open(const SocketOptions& options) {

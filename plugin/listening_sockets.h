@@ -41,6 +41,10 @@ class ListeningSockets {
   // anything that is no socket is kConflict. Nobody can connect before owner and mode are set.
   Result<UniqueFd> Open(const SocketOptions& options);
 
+  // What Open would say of a path that somebody serves, or where anything but a socket is; changes
+  // nothing.
+  Result<> CheckFree(const SocketOptions& options) const;
+
   // Whether socket files stay when the daemon ends. Any thread.
   bool keep() const { return keep_; }
   void KeepNoMore() { keep_ = false; }

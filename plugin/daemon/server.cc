@@ -56,10 +56,18 @@ Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
                                             server->namespaces_, *server->events_, server->clock_});
   server->scanner_ = hal::MakeLibpciScanner(server->sysfs_);
   DRAPCI_TRY(server->node_, driver::Node::Open(*server->host_, *server->scanner_, server->config_));
+  DRAPCI_CHECK(server->CheckSockets(sockets));
   DRAPCI_CHECK(server->node_->Start());
 
   DRAPCI_CHECK(server->Serve(sockets, version));
   return server;
+}
+
+// Recovery takes CDI files away that its journal does not know: not beside a daemon that serves.
+Result<> Server::CheckSockets(const ListeningSockets& sockets) const {
+  DRAPCI_CHECK(sockets.CheckFree({.path = config_.control_socket, .name = "control"}));
+  if (config_.standalone) return {};
+  return KubeletSockets::CheckFree(sockets, config_.kubelet_root, config_.driver_name);
 }
 
 Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {

@@ -34,6 +34,7 @@ class Server {
  private:
   // For `drapci slices`.
   SlicesView Slices() const;
+  Result<> CheckSockets(const ListeningSockets& sockets) const;
   Result<> Serve(ListeningSockets& sockets, const std::string& version);
   explicit Server(const driver::Config& config);
 

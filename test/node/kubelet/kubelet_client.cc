@@ -1,5 +1,7 @@
 #include "test/node/kubelet/kubelet_client.h"
 
+#include <sys/un.h>
+
 namespace drapci::test {
 namespace {
 
@@ -30,6 +32,16 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& socket, const std::string
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!authority.empty()) arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, authority);
   return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+}
+
+UniqueFd RawSocket(const std::string& path, int (*attach)(int, const sockaddr*, socklen_t)) {
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (attach(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    fd.Reset();
+  return fd;
 }
 
 Result<std::string> PrepareOn(const std::shared_ptr<grpc::Channel>& channel,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
 
 #include <chrono>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "hal/base/result.h"
+#include "hal/base/unique_fd.h"
 #include "plugin/proto/dra_v1.grpc.pb.h"
 #include "plugin/proto/dra_v1beta1.grpc.pb.h"
 #include "plugin/proto/pluginregistration.grpc.pb.h"
@@ -31,6 +33,10 @@ inline std::string ServiceSocket(const std::string& kubelet_root,
 inline std::chrono::system_clock::time_point In(std::chrono::milliseconds time) {
   return std::chrono::system_clock::now() + time;
 }
+
+// A unix socket of the test's own, connected to `path` or bound there: `attach` is connect(2) or
+// bind(2). Empty when it fails.
+UniqueFd RawSocket(const std::string& path, int (*attach)(int, const sockaddr*, socklen_t));
 
 // The two versions of the service, for templates.
 struct V1 {

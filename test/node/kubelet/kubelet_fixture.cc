@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 namespace drapci::test {
 
 KubeletNode::KubeletNode(const std::string& config)
@@ -57,6 +59,16 @@ void KubeletNode::Inject(std::vector<std::string> arguments) {
 
 bool KubeletNode::IsSoon(const ClaimObject& claim, const std::string& state) const {
   return Soon([&] { return node_.ClaimState(claim.name).value_or("") == state; });
+}
+
+std::string RefusalOf(const Node& node) {
+  auto process = Process::Start(node.DaemonCommand(), node.scratch().log);
+  const auto code = process ? process->Wait(std::chrono::seconds(60)) : Result<int>(-1);
+  EXPECT_EQ(code.value_or(-1), 1);
+  std::ifstream log(node.scratch().log);
+  std::string last;
+  for (std::string line; std::getline(log, line);) last = line;
+  return last;
 }
 
 }  // namespace drapci::test

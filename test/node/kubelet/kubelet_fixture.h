@@ -43,4 +43,7 @@ class KubeletNode : public testing::Test {
   HardwareImage before_;
 };
 
+// Starts a daemon that must end with the exit code of a failure; the last line of its log.
+std::string RefusalOf(const Node& node);
+
 }  // namespace drapci::test

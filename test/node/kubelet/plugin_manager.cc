@@ -46,6 +46,21 @@ Result<> Check(const PluginInfo& info, const std::string& root) {
   return {};
 }
 
+// Inodes of the unix sockets at that path with that state.
+std::vector<std::string> WithState(const std::string& wanted, const std::string& socket) {
+  std::vector<std::string> out;
+  std::ifstream file("/proc/net/unix");
+  // Num RefCount Protocol Flags Type St Inode Path
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string address, references, protocol, flags, type, state, inode, path;
+    words >> address >> references >> protocol >> flags >> type >> state >> inode >> path;
+    if (state == wanted && path == socket) out.push_back(inode);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
 }  // namespace
 
 grpc::Status GetInfo(const std::shared_ptr<grpc::Channel>& channel, PluginInfo& info,
@@ -127,18 +142,11 @@ Result<Plugin> PluginManager::Register(const std::string& socket) const {
 }
 
 std::vector<std::string> Connections(const std::string& socket) {
-  std::vector<std::string> out;
-  std::ifstream file("/proc/net/unix");
-  // Num RefCount Protocol Flags Type St Inode Path
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string address, references, protocol, flags, type, state, inode, path;
-    words >> address >> references >> protocol >> flags >> type >> state >> inode >> path;
-    const bool connected = state == "03";  // SS_CONNECTED (linux/net.h)
-    if (connected && path == socket) out.push_back(inode);
-  }
-  std::ranges::sort(out);
-  return out;
+  return WithState("03", socket);  // SS_CONNECTED (linux/net.h)
+}
+
+int Waiting(const std::string& socket) {
+  return static_cast<int>(WithState("02", socket).size());  // SS_CONNECTING
 }
 
 }  // namespace drapci::test

@@ -51,7 +51,9 @@ class PluginManager {
   UniqueFd watch_;
 };
 
-// The connections that a unix socket has, by inode: accepted, or waiting to be. Sorted.
+// The connections that have been accepted on a unix socket, by inode, sorted; how many more wait to
+// be.
 std::vector<std::string> Connections(const std::string& socket);
+int Waiting(const std::string& socket);
 
 }  // namespace drapci::test
