@@ -254,4 +254,30 @@ TEST_F(ClusterShares, SharesAddUpToTheLinkAndNoFurther) {
   EXPECT_EQ(Unprepare(rest), "");
 }
 
+TEST_F(ClusterShares, OfOneDeviceHaveIdsOfTheirOwnAndCanBeHadAgain) {
+  Json halves = Share("500M");
+  halves.push_back(halves[0]);
+  halves[0]["name"] = "a";
+  halves[1]["name"] = "b";
+  for (int round = 0; round < 2; ++round) {
+    const ClaimObject both = Allocated("both", halves);
+    const Answer answer = Prepare(both);
+    ASSERT_EQ(answer.error, "");
+    const auto& devices = answer.response.claims().at(both.uid).devices();
+    ASSERT_EQ(devices.size(), 2);
+    const Json claim = *api_.Claim("both");
+    for (int i = 0; i < 2; ++i) {
+      const Json& result = claim.at("status").at("allocation").at("devices").at("results").at(i);
+      EXPECT_EQ(devices.at(i).device_name(), card());
+      EXPECT_EQ(devices.at(i).share_id(), result.at("shareID").get<std::string>());
+      EXPECT_EQ(result.at("consumedCapacity").at("bandwidth"), "500M");
+    }
+    EXPECT_NE(devices.at(0).share_id(), devices.at(1).share_id());
+    EXPECT_NE(devices.at(0).cdi_device_ids(0), devices.at(1).cdi_device_ids(0));
+    EXPECT_FALSE(api_.Allocate("more", Share("1M")));
+    EXPECT_EQ(Unprepare(both), "");
+    ASSERT_TRUE(api_.DeleteClaim("both"));
+  }
+}
+
 }  // namespace drapci::test
