@@ -32,6 +32,7 @@ class Fuse {
   }
   void BlowAfter(int changes) { left_ = changes; }
   void Mend() { left_ = -1; }
+  bool blown() const { return left_ == 0; }
   int spent() const { return spent_; }
 
  private:

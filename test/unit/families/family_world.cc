@@ -19,17 +19,6 @@ driver::Config ConfigOf(const FamilyCase& with) {
   return config;
 }
 
-void Insert(sim::Kernel& kernel, const std::string& board) {
-  static std::map<std::string, sim::Board> loaded;
-  if (!loaded.contains(board)) {
-    auto read = sim::LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
-    ASSERT_TRUE(read) << read.error().what;
-    loaded.emplace(board, *std::move(read));
-  }
-  const auto installed = sim::Install(kernel, {loaded.at(board)});
-  ASSERT_TRUE(installed) << installed.error().what;
-}
-
 driver::ClaimRequest ClaimOf(const std::string& uid, const std::vector<Wish>& wishes) {
   driver::ClaimRequest claim{
       .uid = uid, .namespace_name = "ns", .name = uid, .alias = {}, .devices = {}};
@@ -53,6 +42,17 @@ bool IsPassing(std::string_view name) {
 }
 
 }  // namespace
+
+void Insert(sim::Kernel& kernel, const std::string& board) {
+  static std::map<std::string, sim::Board> loaded;
+  if (!loaded.contains(board)) {
+    auto read = sim::LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
+    ASSERT_TRUE(read) << read.error().what;
+    loaded.emplace(board, *std::move(read));
+  }
+  const auto installed = sim::Install(kernel, {loaded.at(board)});
+  ASSERT_TRUE(installed) << installed.error().what;
+}
 
 FamilyWorld::FamilyWorld(const FamilyCase& with)
     : World(ConfigOf(with), [&](sim::Kernel& kernel) { Insert(kernel, with.family->board); }),

@@ -8,6 +8,9 @@
 
 namespace drapci::test {
 
+// Puts a board of test/sim/boards ("sriov-nic:vfs=4") into the machine.
+void Insert(sim::Kernel& kernel, const std::string& board);
+
 struct FamilyWorld : driver::World {
   explicit FamilyWorld(const FamilyCase& with);
 
