@@ -39,6 +39,11 @@ class DriverModel {
   }
   virtual void VfsMade() {}
   virtual void VfsGone() {}
+  // What `driver` says when it probes one of the function's VFs: 0 or an errno.
+  virtual int ProbeVf(unsigned index, std::string_view driver) {
+    static_cast<void>(index), static_cast<void>(driver);
+    return 0;
+  }
 
   // ioctl on one of the function's nodes ("/dev/dfl-fme.0"): the answer, or -errno.
   virtual int Ioctl(std::string_view node, unsigned long request, uint64_t argument,

@@ -66,6 +66,9 @@ int Kernel::Impl::Attach(const PciAddress& address, const std::string& driver) {
   const DriverSpec& spec = drivers.at(driver);
   if (spec.probe_error != 0) return spec.probe_error;
   if (spec.vfio && !function.group) return EINVAL;  // drivers/vfio/group.c: no IOMMU group
+  if (Function* pf = function.physfn ? Get(*function.physfn) : nullptr; pf && pf->model) {
+    if (const int error = pf->model->ProbeVf(function.vf_index, driver)) return error;
+  }
   function.driver = driver;
   function.enabled = true;
   tree.MakeLinkTo(function.dir + "/driver", "/sys/bus/pci/drivers/" + driver);
