@@ -23,6 +23,7 @@ struct DeviceRequest {
   hal::Access access = hal::Access::kKernel;
   std::map<std::string, int64_t> share;  // what of the device's capacities; with a share_id only
   std::optional<hal::NetworkRequest> network;
+  std::optional<hal::ImageRequest> image;  // for an FPGA slot
   bool operator==(const DeviceRequest&) const = default;
 };
 

@@ -81,6 +81,17 @@ hal::NetworkRequest DecodeNetwork(JsonFields fields) {
   return network;
 }
 
+Ordered EncodeImage(const hal::ImageRequest& image) {
+  Ordered out = Ordered::object();
+  out["name"] = JsonText(image.name);
+  if (!image.digest.empty()) out["sha256"] = JsonText(image.digest);
+  return out;
+}
+
+hal::ImageRequest DecodeImage(JsonFields fields) {
+  return {.name = fields.Text("name"), .digest = fields.OptionalText("sha256")};
+}
+
 Ordered EncodeInterface(const hal::ContainerInterface& interface) {
   Ordered out;
   out["address"] = JsonText(interface.address);
@@ -138,6 +149,7 @@ Ordered EncodeDevice(const DeviceRequest& device) {
   out["access"] = AccessName(device.access);
   if (!device.share.empty()) out["share"] = JsonAmounts("capacity", device.share);
   if (device.network) out["network"] = EncodeNetwork(*device.network);
+  if (device.image) out["image"] = EncodeImage(*device.image);
   return out;
 }
 
@@ -173,6 +185,7 @@ DeviceRequest DecodeDevice(JsonFields fields) {
   }
   device.share = fields.Amounts("share", "capacity", false);
   if (auto network = fields.OptionalObject("network")) device.network = DecodeNetwork(*network);
+  if (auto image = fields.OptionalObject("image")) device.image = DecodeImage(*image);
   return device;
 }
 

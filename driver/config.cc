@@ -66,6 +66,7 @@ class Reader : private ConfigFields {
         Text("controlGroup", config.control_group, "a group name", IsGroupName),
         Path("kubeletRoot", config.kubelet_root),
         Path("claimDirectory", config.claim_dir),
+        Path("images", config.image_dir),
         Bool("standalone", config.standalone),
         Choice<LogLevel>("logLevel", config.log_level,
                          {{"error", LogLevel::kError},

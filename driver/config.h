@@ -39,8 +39,9 @@ struct Config {
   std::string control_socket = "/run/drapci/control.sock";
   std::string control_group = "drapci";  // of the socket, mode 0660; ignored when absent
   std::string kubelet_root = "/var/lib/kubelet";
-  std::string claim_dir;    // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
-  bool standalone = false;  // no kubelet sockets
+  std::string claim_dir;  // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
+  std::string image_dir = "/var/lib/drapci/images";  // bitstreams for FPGA slots, root's alone
+  bool standalone = false;                           // no kubelet sockets
   LogLevel log_level = LogLevel::kInfo;
   int step_timeout_seconds = 30;  // deadline of one step
   std::vector<AcceleratorRule> accelerators;

@@ -141,7 +141,11 @@ Result<Outline> MakeOutline(const std::vector<Choice>& choices) {
 
 hal::PartRequest PartRequestOf(const DeviceRequest& wish, const std::string& part,
                                const std::map<std::string, int64_t>& share) {
-  return {.part = part, .access = wish.access, .share = share, .network = wish.network};
+  return {.part = part,
+          .access = wish.access,
+          .share = share,
+          .network = wish.network,
+          .image = wish.image};
 }
 
 std::map<std::string, std::map<std::string, int64_t>> Stock(

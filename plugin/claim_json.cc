@@ -153,10 +153,14 @@ Result<> Add(driver::DeviceRequest device, const JsonField& result,
     return Fail(result.Wrong(fmt::format(
         "device {} is allocated twice, with the kernel driver and with vfio", device.device)));
   }
-  if (same->share != device.share || same->network != device.network) {
-    return Fail(result.Wrong(
-        fmt::format("device {} is allocated twice, with different {}", device.device,
-                    same->share != device.share ? "shares" : "configuration of its network")));
+  if (same->share != device.share || same->network != device.network ||
+      same->image != device.image) {
+    return Fail(
+        result.Wrong(fmt::format("device {} is allocated twice, with different {}", device.device,
+                                 same->share != device.share       ? "shares"
+                                 : same->network != device.network ? "configuration of its "
+                                                                     "network"
+                                                                   : "images")));
   }
   if (std::ranges::find(same->request_names, device.request_names[0]) ==
       same->request_names.end()) {

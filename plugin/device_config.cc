@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "hal/fpga/image_store.h"
 #include "plugin/text.h"
 
 namespace drapci::plugin {
@@ -40,6 +41,44 @@ Result<> ApplyNetwork(const DeviceConfig& from, const ConfigOverlay& overlay, De
   return Overlay(*from.network, overlay, *to.network);
 }
 
+Result<> DecodeFpga(const JsonField& parameters, DeviceConfig& config) {
+  constexpr std::string_view kAlgorithm = "sha256:";
+  DRAPCI_CHECK(parameters.HasOnly({"apiVersion", "kind", "image", "digest"}));
+  hal::ImageRequest image;
+  const JsonField name = parameters["image"];
+  DRAPCI_TRY(image.name, name.Text());
+  if (!hal::IsImageName(image.name)) {
+    return Fail(
+        name.Wrong(fmt::format("'{}' is no name of an image: 1 to 64 of a-z, 0-9, '.', '_' "
+                               "and '-', no '.' in front",
+                               Printable(image.name, 100))));
+  }
+  if (const JsonField digest = parameters["digest"]; digest.present()) {
+    DRAPCI_TRY(const std::string text, digest.Text());
+    if (text.starts_with(kAlgorithm)) image.digest = text.substr(kAlgorithm.size());
+    if (!hal::IsImageDigest(image.digest)) {
+      return Fail(digest.Wrong("must be sha256: and 64 hexadecimal digits in lower case"));
+    }
+  }
+  config.image = std::move(image);
+  return {};
+}
+
+// A class that names an image has decided; a claim may add which file it means by that.
+Result<> ApplyFpga(const DeviceConfig& from, const ConfigOverlay& overlay, DeviceConfig& to) {
+  if (!from.image) return {};
+  if (overlay.by_claim() && to.image) {
+    if (from.image->name != to.image->name) {
+      return overlay.Deny("image", fmt::format("is not {}, which the class names", to.image->name));
+    }
+    if (!to.image->digest.empty() && from.image->digest != to.image->digest) {
+      return overlay.Deny("digest", "is not the one that the class names");
+    }
+  }
+  to.image = from.image;
+  return {};
+}
+
 // The kinds of configuration.
 struct Kind {
   std::string_view name;
@@ -47,7 +86,8 @@ struct Kind {
   Result<> (*apply)(const DeviceConfig& from, const ConfigOverlay& overlay, DeviceConfig& to);
 };
 constexpr std::array kKinds{Kind{"AccessConfig", DecodeAccess, ApplyAccess},
-                            Kind{"NetworkConfig", DecodeNetwork, ApplyNetwork}};
+                            Kind{"NetworkConfig", DecodeNetwork, ApplyNetwork},
+                            Kind{"FpgaConfig", DecodeFpga, ApplyFpga}};
 
 }  // namespace
 
@@ -91,6 +131,8 @@ Result<> ApplyDeviceConfig(const DeviceConfig& from, ConfigSource source, std::s
 void ConfigureRequest(const DeviceConfig& config, driver::DeviceRequest& device) {
   device.access = config.access.value_or(hal::Access::kKernel);
   device.network.reset();
+  device.image.reset();
+  if (!device.admin_access) device.image = config.image;
   if (config.network && !device.admin_access) device.network = ToNetworkRequest(*config.network);
 }
 

@@ -18,8 +18,9 @@ inline constexpr std::string_view kConfigApiVersion = "config.dra.pci/v1alpha1";
 
 // What was asked for; what was not stays empty.
 struct DeviceConfig {
-  std::optional<hal::Access> access;     // AccessConfig{driver: kernel|vfio}
-  std::optional<NetworkConfig> network;  // NetworkConfig{...}
+  std::optional<hal::Access> access;       // AccessConfig{driver: kernel|vfio}
+  std::optional<NetworkConfig> network;    // NetworkConfig{...}
+  std::optional<hal::ImageRequest> image;  // FpgaConfig{image, digest}
 };
 
 // Decodes `parameters` strictly: an unknown kind, field or value is kInvalid and names its path.
@@ -35,7 +36,8 @@ Result<DeviceConfig> DecodeDeviceConfig(std::string_view json, std::string_view 
 Result<> ApplyDeviceConfig(const DeviceConfig& from, ConfigSource source, std::string_view where,
                            DeviceConfig& config);
 
-// Puts the whole configuration into the request. One that looks on (admin_access) gets no network.
+// Puts the whole configuration into the request. One that looks on (admin_access) gets no network
+// and programs nothing.
 void ConfigureRequest(const DeviceConfig& config, driver::DeviceRequest& device);
 
 // kInvalid when two devices of a claim ask for the same interface name, MAC or address: all of

@@ -1,7 +1,7 @@
 #!/bin/bash
 # layering.sh [ROOT] - fails when a layer reaches up, past a seam, or speaks of what it must not know.
 #
-# Dependencies run plugin -> driver -> hal/accel -> hal/nvml -> hal/net -> hal/pci -> hal/os -> hal/base.
+# Dependencies run plugin -> driver -> hal/accel -> hal/nvml -> hal/fpga -> hal/net -> hal/pci -> hal/os -> hal/base.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"
 failed=0
@@ -14,7 +14,7 @@ forbid() {
     [ -z "$found" ] || { printf '%s:\n%s\n' "$what" "$found"; failed=1; }
 }
 
-layers=(hal/base hal/os hal/pci hal/net hal/nvml hal/accel driver plugin)
+layers=(hal/base hal/os hal/pci hal/net hal/nvml hal/fpga hal/accel driver plugin)
 for ((low = 0; low < ${#layers[@]}; ++low)); do
     for ((high = low + 1; high < ${#layers[@]}; ++high)); do
         forbid "${layers[low]} includes ${layers[high]}" "^#include \"${layers[high]}/" "${layers[low]}"

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "hal/accel/container_edits.h"
+#include "hal/accel/image.h"
 #include "hal/accel/network.h"
 #include "hal/accel/setting.h"
 #include "hal/os/host.h"
@@ -23,6 +24,13 @@
 namespace drapci::hal {
 
 using AttributeValue = std::variant<bool, int64_t, std::string>;
+
+// A work queue that an accelerator is to be divided into.
+struct WorkQueue {
+  bool shared = false;  // by many claims
+  int size = 0;         // entries; 0: an even part of what the others leave
+  bool operator==(const WorkQueue&) const = default;
+};
 
 // What the operator's configuration says about one accelerator.
 struct AcceleratorPolicy {
@@ -42,6 +50,7 @@ struct AcceleratorPolicy {
   // Going to another partition mode may reset the card while nobody uses it.
   bool allow_reset = false;
   std::string services;  // what a QAT function offers, as its driver calls it; empty: as found
+  std::vector<WorkQueue> work_queues;  // of a DSA or IAA function; empty: the family's choice
   bool operator==(const AcceleratorPolicy&) const = default;
 };
 
@@ -106,6 +115,7 @@ struct PartRequest {
   Access access = Access::kKernel;
   std::map<std::string, int64_t> share;  // of the capacities; empty: no share
   std::optional<NetworkRequest> network;
+  std::optional<ImageRequest> image;  // what an FPGA slot shall be programmed with
 };
 
 // One wanted setting. `shared` settings are those of the accelerator, not of one part: they are put

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 
+#include "hal/accel/amdgpu.h"
+#include "hal/accel/amdgpu_settings.h"
+#include "hal/accel/dfl_fpga.h"
+#include "hal/accel/dfl_fpga_settings.h"
 #include "hal/accel/function.h"
 #include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
@@ -14,6 +18,8 @@ namespace drapci::hal {
 namespace {
 
 constexpr Family kFamilies[] = {
+    {"dfl-fpga", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
+    {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings},
     {"sriov", IsSriovFunction, MakeSriovAccelerator, nullptr},
     {"function", IsEndpoint, MakeFunctionAccelerator, nullptr},
 };

@@ -10,6 +10,7 @@
 #include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/base/parse.h"
+#include "hal/fpga/manager.h"
 #include "hal/os/path.h"
 #include "hal/pci/device_nodes.h"
 #include "hal/pci/vfio.h"
@@ -96,7 +97,15 @@ Result<Description> PciAccelerator::DescribeFunction(const std::set<std::string>
                                                      Detail detail) const {
   DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, function_.address));
   Description description;
-  if (detail == Detail::kFull) description.attributes = Attributes(function_);
+  if (detail == Detail::kFull) {
+    description.attributes = Attributes(function_);
+    // Where the driver of an FPGA, whoever's it is, has a manager.
+    const FpgaManager manager = ReadFpgaManager(host_.sysfs, function_.address.SysfsPath());
+    if (!manager.name.empty()) {
+      description.attributes.emplace("fpga_manager", manager.name);
+      description.attributes.emplace("fpga_manager_state", manager.state);
+    }
+  }
   description.attributes.emplace("driver", now.driver);
   if (!in_host_use_.empty()) {
     description.unusable = fmt::format("the host needs it: {}", in_host_use_);
@@ -125,6 +134,9 @@ Part PciAccelerator::WholePart(std::string_view counter, int64_t amount, Detail 
 
 Result<Wanted> PciAccelerator::WishDriver(const Part& part, std::string target,
                                           const PartRequest& request, std::string initially) const {
+  if (request.image) {
+    return Fail(Code::kInvalid, fmt::format("{} has no slot for an image", target));
+  }
   std::string value(kKernelDriver);
   if (request.access == Access::kVfio) {
     const auto& network = request.network;

@@ -6,6 +6,7 @@
 
 #include "driver/config.h"
 #include "driver/node.h"
+#include "hal/fpga/image_store.h"
 #include "hal/os/host.h"
 #include "hal/pci/scan.h"
 #include "plugin/claim_directory.h"
@@ -45,6 +46,7 @@ class Server {
   hal::KernelNetlink netlink_;
   hal::KernelNetworkNamespaces namespaces_;
   hal::SystemClock clock_;
+  hal::ImageStore images_;
   std::unique_ptr<hal::DeviceEvents> events_;
   std::unique_ptr<hal::Host> host_;
   std::unique_ptr<hal::PciScanner> scanner_;

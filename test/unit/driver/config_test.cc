@@ -25,6 +25,7 @@ controlSocket: /run/x/control.sock
 controlGroup: admins
 kubeletRoot: /data/kubelet
 claimDirectory: /etc/drapci/claims
+images: /srv/images
 standalone: true
 logLevel: debug
 stepTimeout: 2m

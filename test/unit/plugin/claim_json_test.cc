@@ -297,7 +297,7 @@ TEST(ClaimJson, NamesTheFieldOfABadConfiguration) {
   };
   const std::string at = "claim: status.allocation.devices.config[0].opaque.parameters";
   EXPECT_THAT(refusal(R"({"apiVersion":"config.dra.pci/v1alpha1","kind":"Acess"})"),
-              HasSubstr(at + ".kind: 'Acess' is unknown; allowed are AccessConfig, NetworkConfig"));
+              HasSubstr(at + ".kind: 'Acess' is unknown; allowed are AccessConfig, NetworkConfig, FpgaConfig"));
   EXPECT_THAT(refusal(R"({"apiVersion":"config.dra.pci/v2","kind":"AccessConfig"})"),
               HasSubstr(at + ".apiVersion: is 'config.dra.pci/v2'"));
   EXPECT_THAT(
