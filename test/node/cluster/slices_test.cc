@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "test/node/cluster/cluster_fixture.h"
 
 namespace drapci::test {
@@ -11,7 +13,23 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-class Slices : public ClusterNode {};
+class Slices : public ClusterNode {
+ protected:
+  // As the kubelet does when it starts, and some time after it has lost its driver.
+  Result<> Wipe() const {
+    return api_.Delete(
+        "/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.nodeName%3Dnode-1");
+  }
+  // What is published, whatever the slices are called.
+  std::vector<Json> Devices() const {
+    std::vector<Json> contents;
+    for (const Json& slice : api_.Slices()) {
+      contents.push_back(slice.at("spec").value(
+          "devices", slice.at("spec").value("sharedCounters", Json::array())));
+    }
+    return contents;
+  }
+};
 
 TEST_F(Slices, AppearWithTheCardsVfsAndItsCounters) {
   StartDaemon();
@@ -30,6 +48,7 @@ TEST_F(Slices, AppearWithTheCardsVfsAndItsCounters) {
             "0000:02:00.0");
 }
 
+// Contract 10.3 case 21.
 TEST_F(Slices, AreLeftAloneByAQuickRestartAndByPrepares) {
   StartDaemon();
   ASSERT_TRUE(Published());
@@ -47,16 +66,47 @@ TEST_F(Slices, AreLeftAloneByAQuickRestartAndByPrepares) {
             0);
 }
 
+// Contract 10.3 case 18.
 TEST_F(Slices, ComeBackWhenTheKubeletHasWipedThem) {
   StartDaemon();
   ASSERT_TRUE(Published());
-  ASSERT_TRUE(
-      api_.Delete("/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.nodeName%3Dnode-1"));
-  EXPECT_THAT(api_.Slices(), SizeIs(0));
+  ASSERT_TRUE(Wipe());
   EXPECT_TRUE(Published());
   EXPECT_THAT(api_.Slices(), SizeIs(2));
 }
 
+// Contract 10.3 case 19: thirty seconds after the daemon's last connection the kubelet wipes.
+TEST_F(Slices, ComeBackWhenTheyWereWipedWhileTheDaemonWasStopped) {
+  StartDaemon();
+  ASSERT_TRUE(Published());
+  const auto before = Devices();
+  StopDaemon();
+  EXPECT_THAT(api_.Slices(), SizeIs(2)) << "a restart would cost writes";
+  ASSERT_TRUE(Wipe());
+  StartDaemon();
+  EXPECT_TRUE(Published());
+  EXPECT_EQ(Devices(), before);
+}
+
+// Contract 10.3 case 20: the kubelet wipes, too, when the sockets are there and nobody answers.
+TEST_F(Slices, ComeBackWhenTheyWereWipedWhileTheDaemonDidNotAnswer) {
+  StartDaemon();
+  ASSERT_TRUE(Published());
+  const auto before = Devices();
+  ASSERT_EQ(::kill(node_.pid(), SIGSTOP), 0);
+  KubeletClient<V1> kubelet(Dial(ServiceSocket(scratch_.kubelet_root)));
+  V1::PrepareResponse prepared;
+  EXPECT_EQ(kubelet.Prepare({}, prepared, std::chrono::milliseconds(300)).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(Wipe());
+  EXPECT_THAT(api_.Slices(), SizeIs(0));
+  ASSERT_EQ(::kill(node_.pid(), SIGCONT), 0);
+  EXPECT_TRUE(Published());
+  EXPECT_EQ(Devices(), before);
+  EXPECT_TRUE(kubelet.Prepare({}, prepared).ok());
+}
+
+// Contract 10.3 case 22.
 TEST_F(Slices, AreRepairedWhenSomebodyEditsThem) {
   StartDaemon();
   ASSERT_TRUE(Published());

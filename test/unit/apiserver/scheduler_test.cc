@@ -77,6 +77,15 @@ TEST_F(SchedulerTest, UnknownCountersMakeThePoolUnusable) {
   EXPECT_EQ(Allocate("c", {{"device", "plain"}}).status, 422);
 }
 
+// Contract 10.3 case 24.
+TEST_F(SchedulerTest, ADeviceThatIsInTwoSlicesMakesThePoolUnusable) {
+  Publish(2, 1, {{"devices", {Device("a"), Device("twice")}}});
+  Publish(2, 1, {{"devices", {Device("twice"), Device("b")}}});
+  for (const char* device : {"a", "b", "twice"}) {
+    EXPECT_EQ(Allocate("c", {{"device", device}}).reason(), "Unschedulable") << device;
+  }
+}
+
 TEST_F(SchedulerTest, SharesFollowThePolicyAndAreCounted) {
   const json policy = {{"default", "2"}, {"validRange", {{"min", "2"}, {"step", "2"}}}};
   const json nic = {{"name", "nic"},

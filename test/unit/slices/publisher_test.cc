@@ -258,6 +258,26 @@ TEST_F(PublisherTest, NeverTouchesSlicesOfOthers) {
   EXPECT_EQ(server_.Stored().size(), 3U);
 }
 
+// Contract 10.3 case 14: such pools are a control plane's, be it one of the same driver.
+TEST_F(PublisherTest, NeverTouchesSlicesOfNetworkDevicesForAllOrSomeNodes) {
+  nlohmann::json network = nlohmann::json::parse(
+      EncodeSlice({.driver_name = "dra.pci", .node_name = "node1"}, "node1", 7, 1, 0, {}, nullptr));
+  network["spec"].erase("nodeName");
+  network["spec"]["allNodes"] = true;
+  network["metadata"]["name"] = "00000-for-all-nodes";
+  server_.Add(network);
+  network["spec"].erase("allNodes");
+  network["spec"]["nodeSelector"]["nodeSelectorTerms"] = nlohmann::json::parse(
+      R"([{"matchExpressions":[{"key":"rack","operator":"In","values":["1"]}]}])");
+  network["metadata"]["name"] = "00000-for-some-nodes";
+  server_.Add(network);
+  cards_ = {PlainCard(1)};
+  Start();
+  Settle();
+  EXPECT_EQ(Writes(), 1U);
+  EXPECT_EQ(server_.Stored().size(), 3U);
+}
+
 TEST_F(PublisherTest, MakesNoDuplicatesWhileTheWatchLags) {
   cards_ = {SriovCard(1, 4)};
   server_.watches_lag = true;
