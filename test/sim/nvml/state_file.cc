@@ -1,0 +1,106 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "hal/base/unique_fd.h"
+#include "test/sim/nvml/capabilities.h"
+#include "test/sim/nvml/state.h"
+
+namespace drapci::sim::nvml {
+namespace {
+
+Error Failed(std::string_view what, const std::string& path) {
+  return Error::FromErrno(errno, fmt::format("{} {}", what, path));
+}
+
+// The lock on the state at `path`, held until the descriptor is closed.
+Result<UniqueFd> Lock(const std::string& path) {
+  const std::string name = path + ".lock";
+  UniqueFd fd(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!fd) return Fail(Failed("open", name));
+  while (::flock(fd.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return Fail(Failed("flock", name));
+  }
+  return fd;
+}
+
+Result<std::string> ReadAll(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return Fail(Failed("open", path));
+  std::string text;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t got = ::read(fd.get(), buffer, sizeof(buffer));
+    if (got < 0) return Fail(Failed("read", path));
+    if (got == 0) return text;
+    text.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+Result<> Replace(const std::string& path, const std::string& text) {
+  const std::string fresh = path + ".new";
+  {
+    const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd) return Fail(Failed("open", fresh));
+    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      return Fail(Failed("write", fresh));
+    }
+  }
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return Fail(Failed("rename", fresh));
+  return {};
+}
+
+}  // namespace
+
+Result<> StateFile::Create(const State& state) const {
+  DRAPCI_TRY(const UniqueFd lock, Lock(path_));
+  DRAPCI_CHECK(Replace(path_, Encode(state)));
+  return WriteCapabilities(state);
+}
+
+Result<State> StateFile::Read() const {
+  DRAPCI_TRY(const std::string text, ReadAll(path_));  // replaced whole: needs no lock
+  return Decode(text);
+}
+
+Result<> StateFile::Change(const std::function<void(State&)>& change) const {
+  DRAPCI_TRY(const UniqueFd lock, Lock(path_));
+  DRAPCI_TRY(State state, Read());
+  const State before = state;
+  change(state);
+  if (state == before) return {};
+  DRAPCI_CHECK(Replace(path_, Encode(state)));
+  return WriteCapabilities(state);
+}
+
+Gpu* FindGpu(State& state, std::string_view address) {
+  auto found = std::ranges::find(state.gpus, address, &Gpu::address);
+  return found == state.gpus.end() ? nullptr : &*found;
+}
+
+void FailNext(State& state, std::string_view call, int64_t code, std::string_view gpu) {
+  state.faults.push_back({.call = std::string(call), .gpu = std::string(gpu), .code = code});
+}
+
+void ResetGpu(Gpu& gpu) {
+  gpu.lost = false;
+  gpu.instances.clear();
+  gpu.processes.clear();
+  gpu.mig = gpu.mig_pending;
+}
+
+void ReloadDriver(State& state) {
+  ++state.generation;
+  state.driver_loaded = true;
+  for (Gpu& gpu : state.gpus) {
+    // Where the mode takes a reset it is kept on the board; later GPUs forget it.
+    if (!gpu.mig_needs_reset) gpu.mig_pending = false;
+    ResetGpu(gpu);
+  }
+}
+
+}  // namespace drapci::sim::nvml
