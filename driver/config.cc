@@ -19,7 +19,9 @@ constexpr size_t kMaxErrors = 100;
 constexpr size_t kMaxRules = 1024;
 constexpr size_t kMaxSocketPath = 107;  // sockaddr_un.sun_path less its NUL, unix(7)
 constexpr int kMaxStepTimeoutSeconds = 600;
-constexpr int kMaxVfCount = 65535;  // TotalVFs has 16 bits
+constexpr int kMaxVfCount = 65535;      // TotalVFs has 16 bits
+constexpr size_t kMaxWorkQueues = 256;  // WQCAP of DSA has 8 bits for their number
+constexpr int kMaxEntries = 65535;      // and 16 for their entries
 
 using Kind = YamlNode::Kind;
 
@@ -141,7 +143,7 @@ class Reader : private ConfigFields {
     using Vfs = hal::AcceleratorPolicy::Vfs;
     AcceleratorRule rule;
     bool has_match = false;
-    int count_line = 0, bandwidth_line = 0;
+    int count_line = 0, bandwidth_line = 0, queues_line = 0;
     const std::array fields{
         Field{"match",
               [&](const YamlNode& v, int line) {
@@ -170,6 +172,11 @@ class Reader : private ConfigFields {
                return !text.empty() && text.size() <= 32 &&
                       std::ranges::all_of(text, [](char c) { return IsLowerAlnum(c) || c == ';'; });
              }),
+        Field{"workQueues",
+              [&](const YamlNode& v, int line) {
+                queues_line = line;
+                WorkQueues(v, line, rule.policy);
+              }},
         Field{"bindingConditions",
               [&](const YamlNode& v, int line) {
                 Bool("bindingConditions", rule.policy.binding_conditions).read(v, line);
@@ -185,10 +192,43 @@ class Reader : private ConfigFields {
     if (count_line != 0 && rule.policy.vfs == Vfs::kExisting) {
       Report(count_line, "vfCount has no meaning with vfs: existing; leave one of them out");
     }
+    if (queues_line != 0 && rule.policy.vfs == Vfs::kExisting) {
+      Report(queues_line,
+             "workQueues has no meaning with vfs: existing, where somebody else makes the queues; "
+             "leave one of them out");
+    }
     if (bandwidth_line != 0 && !rule.policy.shares) {
       Report(bandwidth_line, "bandwidth is what shares divide; it needs shares: true beside it");
     }
     return rule;
+  }
+
+  // How a DMA accelerator is divided.
+  void WorkQueues(const YamlNode& value, int line, hal::AcceleratorPolicy& policy) {
+    if (value.kind == Kind::kNull) return;  // all of them commented out
+    if (value.kind != Kind::kList) {
+      return Report(line, "workQueues must be a list (\"- {mode: shared, size: 16}\")");
+    }
+    if (value.items.size() > kMaxWorkQueues) {
+      return Report(line, fmt::format("workQueues has {} work queues; at most {} are allowed",
+                                      value.items.size(), kMaxWorkQueues));
+    }
+    for (const YamlNode& item : value.items) {
+      hal::WorkQueue& queue = policy.work_queues.emplace_back();
+      const std::array fields{
+          Choice<bool>("mode", queue.shared, {{"dedicated", false}, {"shared", true}}),
+          Field{"size", [&](const YamlNode& v, int at) {
+                  const std::string allowed = fmt::format("1 to {} entries", kMaxEntries);
+                  const std::string* text = Scalar("size", v, at, allowed);
+                  if (text == nullptr) return;
+                  const std::optional<int> number = ParseInt<int>(*text);
+                  if (v.quoted || !number || *number < 1 || *number > kMaxEntries) {
+                    return Refuse("size", v, allowed);
+                  }
+                  queue.size = *number;
+                }}};
+      Map(item, item.line, "a work queue", fields);
+    }
   }
 
   // Bits a second.

@@ -51,6 +51,8 @@ accelerators:
   bandwidth: 2500M
   bindingConditions: true
 - match: {}
+  workQueues:
+  - {mode: shared, size: 16}
 )";
 
 // "LINE: TEXT" of each error; empty for a good configuration.
@@ -309,6 +311,37 @@ TEST(Config, AcceptsValuesAtTheirLimits) {
         Good(fmt::format("accelerators: [{{match: {{}}, shares: true, bandwidth: {}}}]", text));
     EXPECT_EQ(config.accelerators[0].policy.bandwidth, value) << text;
   }
+}
+
+TEST(Config, ReadsHowADmaAcceleratorIsDivided) {
+  const Config config = Good(
+      "accelerators:\n- match: {}\n  services: sym;asym\n  workQueues:\n"
+      "  - {mode: dedicated, size: 32}\n  - {mode: shared}\n  - {size: 65535}\n"
+      "- match: {}\n  workQueues:\n");
+  const auto& policy = config.accelerators.at(0).policy;
+  EXPECT_EQ(policy.services, "sym;asym");
+  EXPECT_THAT(policy.work_queues, ElementsAre(hal::WorkQueue{.shared = false, .size = 32},
+                                              hal::WorkQueue{.shared = true, .size = 0},
+                                              hal::WorkQueue{.shared = false, .size = 65535}));
+  EXPECT_TRUE(config.accelerators.at(1).policy.work_queues.empty());
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"workQueues: 8", "workQueues must be a list"},
+      {"workQueues: [8]", "must be a map"},
+      {"workQueues: [{mode: both}]", "allowed: dedicated, shared"},
+      {"workQueues: [{size: 0}]", "allowed: 1 to 65535 entries"},
+      {"workQueues: [{size: 65536}]", "allowed: 1 to 65535 entries"},
+      {"workQueues: [{size: '8'}]", "allowed: 1 to 65535 entries"},
+      {"workQueues: [{sice: 8}]", "did you mean 'size'?"},
+      {"services: 'sym asym'", "allowed: "},
+      {"workQueues: [{size: 8}], vfs: existing", "no meaning with vfs: existing"}};
+  for (const auto& [yaml, expected] : cases) {
+    EXPECT_THAT(Errors(fmt::format("accelerators: [{{match: {{}}, {}}}]", yaml)),
+                ElementsAre(HasSubstr(std::string(expected))))
+        << yaml;
+  }
+  std::string many = "accelerators:\n- match: {}\n  workQueues:\n";
+  for (int i = 0; i < 257; ++i) many += "  - {size: 1}\n";
+  EXPECT_THAT(Errors(many), ElementsAre(HasSubstr("257 work queues; at most 256")));
 }
 
 TEST(Config, RefusesKeysThatContradictEachOther) {
