@@ -32,6 +32,7 @@ class ClusterClaims : public ClusterNode {
 
 class ServerAway : public ClusterClaims {};
 
+// Contract 10.2 case 7: nobody has reserved it yet, and the call names no container.
 TEST_F(ClusterClaims, AnAllocatedVfIsPreparedAndItsStatusSaysWhatItIs) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
   const Answer answer = Prepare(claim);
@@ -46,6 +47,7 @@ TEST_F(ClusterClaims, AnAllocatedVfIsPreparedAndItsStatusSaysWhatItIs) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.2 case 8.
 TEST_F(ClusterClaims, AClaimWithoutAnAllocationIsRefused) {
   const auto made = api_.Post(
       "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims",
@@ -62,6 +64,7 @@ TEST_F(ClusterClaims, AClaimWithoutAnAllocationIsRefused) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.2 cases 9 and 19.
 TEST_F(ClusterClaims, AClaimThatGotReplacedIsRefusedUntilTheOldOneIsGone) {
   const ClaimObject old = Allocated("c", Of(card() + "-vf0"));
   ASSERT_EQ(Prepare(old).error, "");
@@ -77,6 +80,7 @@ TEST_F(ClusterClaims, AClaimThatGotReplacedIsRefusedUntilTheOldOneIsGone) {
   EXPECT_EQ(Unprepare(fresh), "");
 }
 
+// Contract 10.2 case 5.
 TEST_F(ClusterClaims, AClaimWhoseObjectIsGoneIsUnpreparedAllTheSame) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
   ASSERT_EQ(Prepare(claim).error, "");
@@ -84,6 +88,7 @@ TEST_F(ClusterClaims, AClaimWhoseObjectIsGoneIsUnpreparedAllTheSame) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.2 case 13.
 TEST_F(ClusterClaims, AdminAccessLooksOnWhileAnotherHoldsTheDevice) {
   const ClaimObject holder = Allocated("holder", Of(card() + "-vf0"));
   ASSERT_EQ(Prepare(holder).error, "");
@@ -97,6 +102,7 @@ TEST_F(ClusterClaims, AdminAccessLooksOnWhileAnotherHoldsTheDevice) {
   EXPECT_EQ(Unprepare(holder), "");
 }
 
+// Contract 10.2 case 10.
 TEST_F(ClusterClaims, ConfigurationOfTheClassAndTheClaimReachesTheRightDevices) {
   const Json requests =
       Json::array({{{"name", "plain"}, {"driver", "dra.pci"}, {"device", card() + "-vf0"}},
@@ -129,6 +135,7 @@ TEST_F(ClusterClaims, AClaimMayNotAskForWhatOnlyAClassMay) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.2 case 14: counters.
 TEST_F(ClusterClaims, AllVfsAllocatedFreedAndAllocatedAgain) {
   for (int round = 0; round < 2; ++round) {
     std::vector<ClaimObject> claims;
@@ -162,6 +169,7 @@ TEST_F(ClusterClaims, AGetThatIsRefusedForAMomentIsRepeatedWithinTheCall) {
   }
 }
 
+// Contract 10.2 case 11.
 TEST_F(ClusterClaims, AClaimThatTheKubeletCallsForTwiceAtOnceIsPreparedOnce) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
   auto other = std::async(std::launch::async, [&] { return Prepare(claim); });
@@ -176,6 +184,7 @@ TEST_F(ClusterClaims, AClaimThatTheKubeletCallsForTwiceAtOnceIsPreparedOnce) {
 // --- the API server away
 // ---------------------------------------------------------------------------
 
+// Contract 10.2 case 19.
 TEST_F(ServerAway, WithTheServerAwayKnownClaimsLiveAndUnknownOnesFailInTimeWithAClearText) {
   const ClaimObject known = Allocated("known", Of(card() + "-vf0"));
   const ClaimObject unknown = Allocated("unknown", Of(card() + "-vf1"));
@@ -244,6 +253,7 @@ TEST_F(ClusterShares, A200MegabitShareIsAVfHeldToThatRate) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.2 case 14: consumed capacity.
 TEST_F(ClusterShares, SharesAddUpToTheLinkAndNoFurther) {
   const ClaimObject most = Allocated("most", Share("900M"));
   ASSERT_EQ(Prepare(most).error, "");
@@ -254,6 +264,7 @@ TEST_F(ClusterShares, SharesAddUpToTheLinkAndNoFurther) {
   EXPECT_EQ(Unprepare(rest), "");
 }
 
+// Contract 10.2 case 14: share ids.
 TEST_F(ClusterShares, OfOneDeviceHaveIdsOfTheirOwnAndCanBeHadAgain) {
   Json halves = Share("500M");
   halves.push_back(halves[0]);

@@ -1,5 +1,5 @@
 // What is published to servers of several versions and with feature gates off (contract sections
-// 5.4, 5.12 and 10.3): never more than the server can keep, told once, without a write loop.
+// 5.4, 5.12 and 10.3 case 5): never more than the server can keep, told once, without a write loop.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -12,7 +12,13 @@ namespace {
 using ::testing::HasSubstr;
 
 std::vector<std::string> Authorizing(const std::string& user) {
-  return {"--authorize", "--token", "admin-token=admin", "--token", "node-token=" + user};
+  return {"--authorize",
+          "--token",
+          "admin-token=admin",
+          "--token",
+          "node-token=" + user,
+          "--token",
+          "control-token=system:serviceaccount:drapci:control"};
 }
 
 class Permissions : public ClusterNode {
@@ -25,6 +31,7 @@ class Permissions : public ClusterNode {
   }
 };
 
+// Contract 10.6 cases 1 and 2.
 TEST_F(Permissions, OfATokenBoundToTheNodeSufficeForSlicesAndStatus) {
   EXPECT_TRUE(api_.Device(card() + "-vf0"));
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
@@ -33,6 +40,7 @@ TEST_F(Permissions, OfATokenBoundToTheNodeSufficeForSlicesAndStatus) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.6 case 1, 10.3 case 25.
 TEST_F(Permissions, DoNotReachSlicesOfAnotherNode) {
   Json slice = api_.Slices().at(0);
   slice["metadata"] = {{"name", "another"}};
@@ -43,6 +51,7 @@ TEST_F(Permissions, DoNotReachSlicesOfAnotherNode) {
   EXPECT_TRUE(api_.Post("/apis/resource.k8s.io/v1/resourceslices", slice));
 }
 
+// Contract 10.6 case 2.
 TEST_F(Permissions, DoNotReachTheStatusOfAClaimOnAnotherNode) {
   Json slice = api_.Slices().at(0);
   slice["metadata"] = {{"name", "another"}};
@@ -70,6 +79,38 @@ TEST_F(Permissions, ToWriteAStatusAreNotNeededForAPrepare) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
   EXPECT_EQ(Prepare(claim).error, "");
   EXPECT_TRUE(Soon([this] { return DaemonLog().contains("resourceclaims/status"); }));
+  EXPECT_EQ(Unprepare(claim), "");
+}
+
+// Contract 10.6 case 3: drapci has none, but others' may write beside it.
+TEST_F(Permissions, OfAControlPlaneReachEveryStatusAndLeaveTheNodesEntryAlone) {
+  const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
+  ASSERT_EQ(Prepare(claim).error, "");
+  const auto is_true = [this](const std::string& type) {
+    return Condition("c", type).value("status", "") == "True";
+  };
+  ASSERT_TRUE(Soon([&] { return is_true("Ready"); }));
+  Json object = *api_.Claim("c");
+  object["status"]["devices"][0]["conditions"].push_back(
+      {{"type", "Attached"},
+       {"status", "True"},
+       {"reason", "Attached"},
+       {"message", ""},
+       {"lastTransitionTime", "2026-11-21T10:00:00Z"}});
+  const std::string path = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/c/status";
+  EXPECT_FALSE(api_.Put(path, object, "control-token"));
+  ASSERT_TRUE(
+      api_.Put("/authorization",
+               {{"enabled", true}, {"arbitraryNode", {"system:serviceaccount:drapci:control"}}}));
+  const auto written = api_.Put(path, object, "control-token");
+  ASSERT_TRUE(written) << written.error().what;
+  EXPECT_TRUE(is_true("Ready"));
+  api_.Reset();
+  RestartDaemon();
+  EXPECT_EQ(Prepare(claim).error, "");
+  ASSERT_TRUE(Soon([this] { return api_.Calls("patch resourceclaims/status") >= 1; }));
+  EXPECT_TRUE(is_true("Ready"));
+  EXPECT_TRUE(is_true("Attached"));
   EXPECT_EQ(Unprepare(claim), "");
 }
 

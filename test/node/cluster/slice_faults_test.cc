@@ -1,4 +1,4 @@
-// Slices while the API server refuses, loses connections or restarts (contract section 10.3).
+// Slices while the API server refuses, loses connections or restarts (contract 10.3 case 26).
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -42,6 +42,7 @@ TEST_F(Status, TellsTheInterfaceOfANetworkDevice) {
   EXPECT_EQ(Unprepare(claim), "");
 }
 
+// Contract 10.2 case 3.
 TEST_F(Status, TellsWhyAPrepareFailedAndThenThatItWorked) {
   const ClaimObject claim = Allocated("c", Of(card() + "-vf0"));
   Inject({"fault", "*sriov_numvfs", "EIO", "--op", "write", "--count", "-1"});
@@ -70,6 +71,7 @@ class Metadata : public ClusterNode {
   Metadata() : ClusterNode("", "deviceMetadata: true") {}
 };
 
+// Contract 10.5 cases 2 and 8.
 TEST_F(Metadata, IsMountedByACdiDeviceOfTheAnswerAndGoneAfterTheUnprepare) {
   StartDaemon();
   ASSERT_TRUE(Settled());

@@ -135,6 +135,7 @@ TYPED_TEST(Claims, ThatNobodyKnowsAreReleasedSuccessfully) {
   this->Unprepare({{.uid = "ffffffff-0000-4000-8000-000000000000", .name = "never"}});
 }
 
+// Contract 10.2 case 5.
 TYPED_TEST(Claims, AreReleasedWhenTheirObjectIsLongGone) {
   const ClaimObject claim = this->VfClaim(0);
   this->PrepareOne(claim);
@@ -144,6 +145,7 @@ TYPED_TEST(Claims, AreReleasedWhenTheirObjectIsLongGone) {
   this->Unprepare({only_uid});
 }
 
+// Contract 10.2 case 19.
 TYPED_TEST(Claims, AreRefusedWhenTheObjectHasAnotherUid) {
   const ClaimObject old = this->VfClaim(3);
   ClaimObject replaced = old;
@@ -154,6 +156,7 @@ TYPED_TEST(Claims, AreRefusedWhenTheObjectHasAnotherUid) {
   this->Unprepare({old});
 }
 
+// Contract 10.2 case 19.
 TYPED_TEST(Claims, AreRefusedWhenThereIsNoSuchObject) {
   const ClaimObject claim{.uid = "dddddddd-0000-4000-8000-000000000000", .name = "missing"};
   const auto response = this->Prepare({claim});
@@ -162,6 +165,7 @@ TYPED_TEST(Claims, AreRefusedWhenThereIsNoSuchObject) {
   this->Unprepare({claim});
 }
 
+// Contract 10.2 case 8.
 TYPED_TEST(Claims, AreRefusedBeforeTheyAreAllocated) {
   const ClaimObject claim =
       this->Put({.uid = "cccccccc-0000-4000-8000-000000000000", .name = "waiting"});
@@ -216,6 +220,7 @@ TYPED_TEST(Claims, MayHaveSeveralDevices) {
   this->Unprepare({claim});
 }
 
+// Contract 10.2 case 17.
 TYPED_TEST(Claims, SurviveARestartOfTheDaemon) {
   const ClaimObject claim = this->VfClaim(4);
   const auto first = this->PrepareOne(claim);
@@ -259,6 +264,7 @@ TYPED_TEST(Claims, ForWhatIsHeldAreRefusedNamingTheHolder) {
   this->Unprepare({holder});
 }
 
+// Contract 10.2 case 2.
 TYPED_TEST(Claims, WhoseCallWasGivenUpAreFinishedByTheNextCall) {
   const ClaimObject claim = this->VfClaim(6);
   typename TypeParam::PrepareResponse response;

@@ -118,6 +118,7 @@ TEST(ClaimJson, NamesTheCapacityThatIsWrong) {
   }
 }
 
+// Contract 10.2 case 15.
 TEST(ClaimJson, AnswersAnExtendedResourceUnderItsRequest) {
   const auto claim = Decoded(ClaimText(ResultText("container-0-request-0", kVf0) + "," +
                                        ResultText("container-1-request-0", kVf1)));
@@ -134,6 +135,7 @@ TEST(ClaimJson, PassesOverFieldsThatConcernOthers) {
   EXPECT_EQ(claim.devices[0], Decoded(ClaimText(ResultText("req", kVf0))).devices[0]);
 }
 
+// Contract 10.5 case 7.
 TEST(ClaimJson, KnowsWhatThePodCallsAClaimMadeFromATemplate) {
   const auto annotated = [](std::string_view name) {
     return Replaced(ClaimText(ResultText("r", kVf0)), R"("generation")",
@@ -267,6 +269,7 @@ TEST(ClaimJson, LetsAClaimOverruleItsClassWhereverTheyStandInTheList) {
   }
 }
 
+// Contract 10.2 case 10.
 TEST(ClaimJson, AppliesConfigurationToTheRequestsItNames) {
   const std::string results = ResultText("a", kVf0) + "," + ResultText("b/x", kVf1);
   const auto access = [&](std::string_view requests) {
@@ -296,8 +299,10 @@ TEST(ClaimJson, NamesTheFieldOfABadConfiguration) {
     return Refusal(ClaimText(ResultText("req", kVf0), ConfigText("FromClass", "[]", parameters)));
   };
   const std::string at = "claim: status.allocation.devices.config[0].opaque.parameters";
-  EXPECT_THAT(refusal(R"({"apiVersion":"config.dra.pci/v1alpha1","kind":"Acess"})"),
-              HasSubstr(at + ".kind: 'Acess' is unknown; allowed are AccessConfig, NetworkConfig, FpgaConfig"));
+  EXPECT_THAT(
+      refusal(R"({"apiVersion":"config.dra.pci/v1alpha1","kind":"Acess"})"),
+      HasSubstr(at +
+                ".kind: 'Acess' is unknown; allowed are AccessConfig, NetworkConfig, FpgaConfig"));
   EXPECT_THAT(refusal(R"({"apiVersion":"config.dra.pci/v2","kind":"AccessConfig"})"),
               HasSubstr(at + ".apiVersion: is 'config.dra.pci/v2'"));
   EXPECT_THAT(

@@ -130,6 +130,7 @@ TEST_F(KubeletServiceTest, PreparesAClaim) {
   EXPECT_FALSE(claim.devices(0).has_share_id());
 }
 
+// Contract 10.2 case 16.
 TEST_F(KubeletServiceTest, TellsTheShareOnlyWhereThereIsOne) {
   Allocate("uid-1", 0, "req", R"(,"shareID":"share-1")");
   EXPECT_EQ(Prepare({"uid-1"}).claims().at("uid-1").devices(0).share_id(), "share-1");
@@ -154,6 +155,7 @@ TEST_F(KubeletServiceTest, ServesV1Beta1Alike) {
   EXPECT_TRUE(manager_.Claims().empty());
 }
 
+// Contract 10.2 case 16.
 TEST_F(KubeletServiceTest, LetsOneFailingClaimFailAlone) {
   Allocate("good", 0);
   Allocate("taken", 0);
@@ -201,6 +203,7 @@ TEST_F(KubeletServiceTest, AnswersAPreparedClaimWithoutReadingItAgain) {
   EXPECT_EQ(api_.reads, 1);
 }
 
+// Contract 10.2 case 2.
 TEST_F(KubeletServiceTest, WorksOffACallThatTheKubeletHasGivenUp) {
   Allocate("uid-1", 1);
   manager_.Hold();
@@ -218,6 +221,7 @@ TEST_F(KubeletServiceTest, WorksOffACallThatTheKubeletHasGivenUp) {
   EXPECT_EQ(Prepare({"uid-1"}).claims().at("uid-1").devices_size(), 1);
 }
 
+// Contract 10.2 case 19.
 TEST_F(KubeletServiceTest, NoticesAClaimThatGotReplaced) {
   Allocate("new-uid", 1);
   api_.claims["default/old-uid"] = api_.claims["default/new-uid"];
@@ -232,6 +236,7 @@ TEST_F(KubeletServiceTest, RefusesAUidThatIsNone) {
   EXPECT_EQ(api_.reads, 0);
 }
 
+// Contract 10.2 case 5.
 TEST_F(KubeletServiceTest, UnpreparesByUidAlone) {
   Allocate("uid-1", 1);
   Prepare({"uid-1"});
@@ -250,6 +255,7 @@ TEST_F(KubeletServiceTest, ReportsWhatCannotBeUndoneAsThatClaimsError) {
   EXPECT_EQ(response.claims().at("uid-2").error(), "");
 }
 
+// Contract 10.2 case 16.
 TEST_F(KubeletServiceTest, AnswersAnEmptyBatch) {
   EXPECT_EQ(Prepare({}).claims_size(), 0);
   EXPECT_EQ(Unprepare({}).claims_size(), 0);

@@ -129,6 +129,7 @@ TEST_F(PublisherFaultsTest, DoesNotRepeatWhatTheServerHasRefused) {
   EXPECT_EQ(refused, 2);  // it has changed
 }
 
+// Contract 10.6 case 1.
 TEST_F(PublisherFaultsTest, AWriteThatPolicyForbidsIsToldAndTriedAgain) {
   cards_ = {PlainCard(1)};
   FailWrites(2, Status(403));
@@ -139,6 +140,7 @@ TEST_F(PublisherFaultsTest, AWriteThatPolicyForbidsIsToldAndTriedAgain) {
   EXPECT_EQ(Writes(), 1U);
 }
 
+// Contract 10.3 cases 16 and 24.
 TEST_F(PublisherFaultsTest, ReportsAnImpossiblePoolAndWritesTheOthers) {
   SliceDevice device;
   device.name = "d";

@@ -154,6 +154,7 @@ TEST_F(PublisherTest, RemovesThePoolOfACardThatIsGone) {
   EXPECT_EQ(counts().deletes, 2U);
 }
 
+// Contract 10.3 case 22.
 TEST_F(PublisherTest, RepairsWhatSomebodyEditsByHand) {
   cards_ = {PlainCard(1)};
   Start();
@@ -184,6 +185,7 @@ TEST_F(PublisherTest, LeavesLabelsThatSomebodyAddsAlone) {
   EXPECT_THAT(server_.Stored()[0].metadata, HasSubstr("seen"));
 }
 
+// Contract 10.3 case 22.
 TEST_F(PublisherTest, RepairsADeletionByHand) {
   cards_ = {PlainCard(1)};
   Start();
@@ -196,6 +198,7 @@ TEST_F(PublisherTest, RepairsADeletionByHand) {
   EXPECT_EQ(Writes(), 1U);
 }
 
+// Contract 10.3 case 18.
 TEST_F(PublisherTest, WaitsForTheEndOfAWipeAndWritesEverySliceOnce) {
   EightCards();
   Start();
