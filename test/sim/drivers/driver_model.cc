@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
-#include <span>
 
 #include "hal/base/parse.h"
+#include "test/sim/drivers/amdgpu.h"
+#include "test/sim/drivers/dfl.h"
+#include "test/sim/drivers/idxd.h"
+#include "test/sim/drivers/xe.h"
 
 namespace drapci::sim {
 namespace {
@@ -14,7 +17,12 @@ struct Row {
   std::unique_ptr<DriverModel> (*make)(Kernel::Impl& kernel, const PciAddress& address);
 };
 
-constexpr std::span<const Row> kModels;
+constexpr Row kModels[] = {
+    {"amdgpu", MakeAmdgpuModel},
+    {"dfl-pci", MakeDflModel},
+    {"idxd", MakeIdxdModel},
+    {"xe", MakeXeModel},
+};
 
 }  // namespace
 
@@ -31,7 +39,7 @@ uint64_t DriverModel::GivenNumber(const std::string& key, uint64_t otherwise) co
 std::unique_ptr<DriverModel> MakeDriverModel(std::string_view driver, Kernel::Impl& kernel,
                                              const PciAddress& address) {
   const auto row = std::ranges::find(kModels, driver, &Row::driver);
-  return row != kModels.end() ? row->make(kernel, address) : nullptr;
+  return row != std::end(kModels) ? row->make(kernel, address) : nullptr;
 }
 
 }  // namespace drapci::sim
