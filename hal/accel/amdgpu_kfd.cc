@@ -149,7 +149,6 @@ Result<std::vector<std::string>> AmdPartitionNodes(const Sysfs& sysfs, const Pci
 
 Result<std::vector<NodeUser>> AmdGpuUsers(const Sysfs& sysfs, const PciAddress& address) {
   DRAPCI_TRY(std::vector<std::string> nodes, DeviceNodes(sysfs, address));
-  std::erase_if(nodes, [](const std::string& node) { return !node.starts_with("/dev/dri/"); });
   std::vector<AmdPartition> partitions;
   if (auto read = ReadAmdPartitions(sysfs, address)) {
     partitions = *std::move(read);
