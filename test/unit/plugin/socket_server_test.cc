@@ -99,6 +99,18 @@ TEST_F(SocketServerTest, RefusesASocketThatSomebodyServes) {
   EXPECT_EQ(Ask(path_), "dra.pci");
 }
 
+TEST_F(SocketServerTest, TellsBeforehandWhetherAPathIsFreeAndChangesNothing) {
+  EXPECT_TRUE(listening_.CheckFree({.path = path_}).has_value());
+  LeaveStaleSocket(path_);
+  EXPECT_TRUE(listening_.CheckFree({.path = path_}).has_value());
+  EXPECT_EQ(::access(path_.c_str(), F_OK), 0);
+  const auto server = Start(path_);
+  EXPECT_EQ(listening_.CheckFree({.path = path_}).error().code, Code::kBusy);
+  EXPECT_EQ(Ask(path_), "dra.pci");
+  EXPECT_EQ(listening_.CheckFree({.path = dir_.path() + std::string(200, 'x')}).error().code,
+            Code::kInvalid);
+}
+
 TEST_F(SocketServerTest, LeavesAFileThatIsNoSocketAlone) {
   dir_.Write("s.sock", "precious");
   const auto server = Start(path_);
