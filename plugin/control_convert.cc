@@ -34,6 +34,11 @@ void Convert(const hal::ContainerInterface& from, v1::Interface& to) {
   for (const std::string& address : from.addresses) to.add_addresses(address);
 }
 
+void Convert(const hal::Extent& from, v1::Extent& to) {
+  to.set_start(from.start);
+  to.set_size(from.size);
+}
+
 void Convert(const hal::PciFunction& from, v1::Accelerator& to) {
   to.set_address(from.address.ToString());
   to.set_vendor_id(fmt::format("{:04x}", from.vendor));
@@ -81,6 +86,16 @@ void Convert(const driver::AcceleratorView& from, v1::Accelerator& to) {
     counter.set_used(used == from.counters_used.end() ? 0 : used->second);
   }
   Convert(from.description.attributes, *to.mutable_attributes());
+  if (from.description.scale) {
+    to.mutable_scale()->set_unit(Printable(from.description.scale->unit, kMaxText));
+    to.mutable_scale()->set_size(from.description.scale->size);
+  }
+  for (const hal::Part& part : from.description.parts) {
+    if (!part.stands_for_share) continue;
+    v1::SharePart& share = *to.add_share_parts();
+    share.set_name(part.name);
+    if (part.extent) Convert(*part.extent, *share.mutable_extent());
+  }
 }
 
 void Convert(const driver::Device& from, v1::Device& to) {
@@ -92,8 +107,10 @@ void Convert(const driver::Device& from, v1::Device& to) {
   for (const auto& [name, amount] : from.part.consumes) (*to.mutable_consumes())[name] = amount;
   for (const auto& [name, capacity] : from.part.capacities) {
     (*to.mutable_capacities())[name] = FormatQuantity(capacity.value);
+    if (!capacity.enforced) to.add_advisory(name);
   }
   for (const std::string& uid : from.shared_by) to.add_shared_by(uid);
+  if (from.part.extent) Convert(*from.part.extent, *to.mutable_extent());
   Convert(from.part.attributes, *to.mutable_attributes());
 }
 
@@ -122,6 +139,14 @@ void Convert(const driver::PreparedDevice& from, v1::PreparedDevice& to) {
   }
 }
 
+void Convert(const driver::Holding& from, v1::Holding& to) {
+  to.set_accelerator(from.accelerator);
+  to.set_device(from.device);
+  to.set_part(from.part);
+  to.set_share_id(from.share_id);
+  for (const auto& [name, amount] : from.consumes) (*to.mutable_consumes())[name] = amount;
+}
+
 void Convert(const driver::ClaimRecord& from, v1::Claim& to) {
   to.set_uid(from.request.uid);
   to.set_namespace_(from.request.namespace_name);
@@ -139,6 +164,7 @@ void Convert(const driver::ClaimRecord& from, v1::Claim& to) {
   for (const driver::Step& step : from.plan) Convert(step, *to.add_plan());
   to.set_trouble(Printable(from.trouble, kMaxText));
   to.set_standing(from.standing);
+  for (const driver::Holding& holding : from.holdings) Convert(holding, *to.add_holdings());
 }
 
 void Convert(const driver::Difference& from, v1::Difference& to) {

@@ -11,6 +11,7 @@ void Convert(const driver::AcceleratorView& from, v1::Accelerator& to);
 void Convert(const driver::Device& from, v1::Device& to);
 void Convert(const driver::Step& from, v1::Step& to);
 void Convert(const driver::PreparedDevice& from, v1::PreparedDevice& to);
+void Convert(const driver::Holding& from, v1::Holding& to);
 void Convert(const driver::ClaimRecord& from, v1::Claim& to);
 void Convert(const driver::Difference& from, v1::Difference& to);
 

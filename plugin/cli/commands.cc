@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hal/base/result.h"
 #include "plugin/cli/claim_file.h"
 #include "plugin/cli/client.h"
+#include "plugin/cli/map.h"
+#include "plugin/cli/map_svg.h"
+#include "plugin/cli/map_text.h"
 #include "plugin/cli/slices.h"
 #include "plugin/cli/text.h"
 
@@ -49,6 +54,37 @@ Outcome<Client> Connect(const Options& options) {
   return Client::Connect(options.socket, options.timeout);
 }
 
+std::unexpected<Failure> NoSuchDevice(const std::string& name) {
+  return Fail(
+      ExitCode::kFailed,
+      fmt::format("{}: no such device; `drapci devices` lists what there is", Printable(name)));
+}
+
+// Whether the accelerator, or one of its devices, is called `name`, or has that address.
+bool IsCalled(const v1::Accelerator& accelerator, const std::string& name) {
+  return accelerator.name() == name || accelerator.address() == name ||
+         std::ranges::any_of(accelerator.devices(),
+                             [&](const auto& device) { return device.name() == name; });
+}
+
+// Leaves the cards that `names` are of, each once.
+Outcome<> Select(const std::vector<std::string>& names, v1::ListDevicesResponse& answer) {
+  if (names.empty()) return {};
+  v1::ListDevicesResponse all;
+  all.Swap(&answer);
+  for (const std::string& name : names) {
+    const bool known = std::ranges::any_of(
+        all.accelerators(), [&](const auto& accelerator) { return IsCalled(accelerator, name); });
+    if (!known) return NoSuchDevice(name);
+  }
+  for (auto& accelerator : *all.mutable_accelerators()) {
+    const bool wanted = std::ranges::any_of(
+        names, [&](const std::string& name) { return IsCalled(accelerator, name); });
+    if (wanted) answer.add_accelerators()->Swap(&accelerator);
+  }
+  return {};
+}
+
 }  // namespace
 
 Outcome<Printed> Devices(const Options& options) {
@@ -62,12 +98,22 @@ Outcome<Printed> DeviceNamed(const Options& options, const std::string& name) {
   v1::ListDevicesRequest request;
   request.set_name(name);
   DRAPCI_TRY(const auto answer, client.Call(&Stub::ListDevices, request));
-  if (answer.accelerators().empty()) {
-    return Fail(
-        ExitCode::kFailed,
-        fmt::format("{}: no such device; `drapci devices` lists what there is", Printable(name)));
-  }
+  if (answer.accelerators().empty()) return NoSuchDevice(name);
   return Printed{.text = RenderDevice(answer, name, options.format)};
+}
+
+Outcome<Printed> DrawMap(const Options& options, const MapOptions& map) {
+  if (options.format == Format::kJson || options.format == Format::kYaml) {
+    return Fail(ExitCode::kUsage,
+                "map: draws, for people; `drapci devices` and `drapci claims` have -o json and "
+                "-o yaml");
+  }
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_TRY(auto devices, client.Call(&Stub::ListDevices, v1::ListDevicesRequest()));
+  DRAPCI_CHECK(Select(map.devices, devices));
+  DRAPCI_TRY(const auto claims, client.Call(&Stub::ListClaims, v1::ListClaimsRequest()));
+  const Map drawn = MakeMap(devices, claims);
+  return Printed{.text = map.svg ? MapAsSvg(drawn) : MapAsText(drawn, map.terminal)};
 }
 
 Outcome<Printed> Claims(const Options& options) {

@@ -8,6 +8,7 @@
 
 #include "plugin/cli/failure.h"
 #include "plugin/cli/output.h"
+#include "plugin/cli/terminal.h"
 
 namespace drapci::cli {
 
@@ -26,6 +27,12 @@ struct ClaimOptions {
   std::string config_file;          // opaque configuration for the short form
 };
 
+struct MapOptions {
+  std::vector<std::string> devices;  // by name or address; empty: all cards
+  bool svg = false;
+  Terminal terminal;
+};
+
 // What is to be printed on standard output, and the exit code.
 struct Printed {
   std::string text;
@@ -36,6 +43,7 @@ struct Printed {
 
 Outcome<Printed> Devices(const Options& options);
 Outcome<Printed> DeviceNamed(const Options& options, const std::string& name);
+Outcome<Printed> DrawMap(const Options& options, const MapOptions& map);
 Outcome<Printed> Claims(const Options& options);
 Outcome<Printed> Plan(const Options& options, const ClaimOptions& claim);
 Outcome<Printed> Prepare(const Options& options, const ClaimOptions& claim);

@@ -9,7 +9,7 @@ _drapci() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      devices|device|claims|plan|prepare|unprepare|verify|slices|credentials|version|completion) command=$word; break ;;
+      devices|device|map|claims|plan|prepare|unprepare|verify|slices|credentials|version|completion) command=$word; break ;;
     esac
   done
   local words="-o --output --socket --timeout --help"
@@ -31,9 +31,11 @@ _drapci() {
     completion) words="bash zsh fish" ;;
     *)
       if [[ -z $command && $cur != -* ]]; then
-        words="devices device claims plan prepare unprepare verify slices credentials version completion"
+        words="devices device map claims plan prepare unprepare verify slices credentials version completion"
       elif [[ $command == plan || $command == prepare ]]; then
         words="-f --file --name --device --share --config $words"
+      elif [[ $command == map ]]; then
+        words="--svg $words $(drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }')"
       fi ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -49,7 +51,7 @@ constexpr std::string_view kFish =
     R"sh(# fish completion for drapci: drapci completion fish | source
 function __drapci_devices; drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }'; end
 function __drapci_claims; drapci claims 2>/dev/null | awk 'NR > 1 { print $2; print $3 }'; end
-set -l commands devices device claims plan prepare unprepare verify slices credentials version completion
+set -l commands devices device map claims plan prepare unprepare verify slices credentials version completion
 complete -c drapci -f
 complete -c drapci -n __fish_use_subcommand -a "$commands"
 complete -c drapci -n "not __fish_seen_subcommand_from credentials" -s o -l output -x -a "table wide json yaml"
@@ -66,7 +68,8 @@ complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l name -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l config -r -F
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l share -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l device -x -a "(__drapci_devices)"
-complete -c drapci -n "__fish_seen_subcommand_from device" -a "(__drapci_devices)"
+complete -c drapci -n "__fish_seen_subcommand_from map" -l svg
+complete -c drapci -n "__fish_seen_subcommand_from device map" -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from unprepare" -a "(__drapci_claims)"
 complete -c drapci -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
 )sh";

@@ -90,10 +90,27 @@ void AddState(const DeviceSummary& summary, Sheet& sheet) {
   sheet.Add("Reason", summary.reason);
 }
 
+// "memory slices 2-3 of 8"; empty for a part that has no place of its own.
+std::string PlaceText(const v1::Accelerator& accelerator, const v1::Device& device) {
+  if (!accelerator.has_scale() || !device.has_extent()) return "";
+  const int64_t first = device.extent().start();
+  const int64_t last = first + device.extent().size() - 1;
+  const std::string range =
+      last > first ? fmt::format("{}-{}", first, last) : fmt::format("{}", first);
+  return fmt::format("{} {} of {}", accelerator.scale().unit(), range, accelerator.scale().size());
+}
+
 // What shares of a device are made of.
 void AddCapacities(const v1::Device* device, Sheet& sheet) {
   if (device == nullptr) return;
-  sheet.AddList("Capacities", {device->capacities().begin(), device->capacities().end()});
+  std::map<std::string, std::string> capacities(device->capacities().begin(),
+                                                device->capacities().end());
+  for (const std::string& name : device->advisory()) {
+    if (const auto found = capacities.find(name); found != capacities.end()) {
+      found->second += " (advisory: nothing enforces it)";
+    }
+  }
+  sheet.AddList("Capacities", capacities);
 }
 
 Table Parts(const v1::Accelerator& accelerator) {
@@ -166,6 +183,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
     sheet.Add("Part of", accelerator.name());
     sheet.Add("Profile", summary.profile);
     sheet.Add("Address", summary.address.empty() ? "made when it is claimed" : summary.address);
+    sheet.Add("Place", PlaceText(accelerator, *part));
     AddHardware(accelerator, Find(part->attributes(), "iommu_group"), sheet);
     AddState(summary, sheet);
     std::map<std::string, std::string> consumes;
@@ -187,6 +205,10 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
               accelerator.iommu_group().empty() ? "none (no vfio)" : accelerator.iommu_group(),
               sheet);
   AddState(Summarize(accelerator, self), sheet);
+  if (accelerator.has_scale()) {
+    sheet.Add("Places",
+              fmt::format("{} {}", accelerator.scale().size(), accelerator.scale().unit()));
+  }
   AddCapacities(self, sheet);
   sheet.AddList("Counters", Counters(accelerator));
   sheet.AddList("Attributes", Texts(accelerator.attributes()));

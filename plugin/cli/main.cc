@@ -118,6 +118,11 @@ int Main(int argc, char** argv) {
           [&] { return DeviceNamed(options, name); })
       ->add_option("NAME", name, "device or accelerator")
       ->required();
+  MapOptions map;
+  CLI::App* draw = command("map", "draw the cards, what is free of them, and who holds what",
+                           [&] { return DrawMap(options, map); });
+  draw->add_option("DEVICE", map.devices, "only the cards that these are of");
+  draw->add_flag("--svg", map.svg, "an SVG page on standard output");
   command("claims", "list what is held", [&] { return Claims(options); });
   AddClaimOptions(*command("plan", "show the steps that prepare would take; touches nothing",
                            [&] { return Plan(options, claim); }),
@@ -176,6 +181,7 @@ int Main(int argc, char** argv) {
   }
   options.format = *ParseFormat(format);
   options.timeout = std::chrono::seconds(timeout);
+  map.terminal = TerminalAt(STDOUT_FILENO);
 
   const Outcome<Printed> printed = run();
   if (!printed) return Complain(printed.error());
