@@ -71,6 +71,7 @@ Result<> ApplyFpga(const DeviceConfig& from, const ConfigOverlay& overlay, Devic
     if (from.image->name != to.image->name) {
       return overlay.Deny("image", fmt::format("is not {}, which the class names", to.image->name));
     }
+    if (from.image->digest.empty()) return {};
     if (!to.image->digest.empty() && from.image->digest != to.image->digest) {
       return overlay.Deny("digest", "is not the one that the class names");
     }

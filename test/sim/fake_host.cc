@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -55,20 +57,46 @@ Result<hal::NodeInfo> FakeDevIo::Stat(std::string_view path) const {
                        .permissions = node->permissions};
 }
 
+void FakeDevIo::NoticeClosed() {
+  std::vector<std::string> closed;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto each = open_.begin(); each != open_.end();) {
+      pollfd watch{.fd = each->second.watch.get(), .events = 0, .revents = 0};
+      if (::poll(&watch, 1, 0) != 1 || (watch.revents & POLLHUP) == 0) {
+        ++each;
+        continue;
+      }
+      closed.push_back(each->second.path);
+      each = open_.erase(each);
+    }
+  }
+  for (const std::string& path : closed) kernel_.CloseNode(path);
+}
+
 Result<UniqueFd> FakeDevIo::Open(std::string_view path, int flags) {
   DRAPCI_TRY([[maybe_unused]] hal::NodeInfo node, Stat(path));
-  UniqueFd fd(::open("/dev/null", (flags & O_ACCMODE) | O_CLOEXEC));
-  if (!fd) return Fail(Error::FromErrno(errno, fmt::format("open {}", path)));
+  NoticeClosed();
+  if (const int error = kernel_.OpenNode(path, (flags & O_EXCL) != 0); error != 0) {
+    return Fail(Error::FromErrno(-error, fmt::format("open {}", path)));
+  }
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    kernel_.CloseNode(path);
+    return Fail(Error::FromErrno(errno, fmt::format("open {}", path)));
+  }
+  UniqueFd fd(ends[1]);
   std::lock_guard lock(mutex_);
-  open_[fd.get()] = std::string(path);
+  open_.insert_or_assign(fd.get(), Opened{.path = std::string(path), .watch = UniqueFd(ends[0])});
   return fd;
 }
 
 Result<int> FakeDevIo::Ioctl(int fd, unsigned long request, void* argument) {
+  NoticeClosed();
   std::string path;
   {
     std::lock_guard lock(mutex_);
-    path = open_[fd];
+    if (const auto found = open_.find(fd); found != open_.end()) path = found->second.path;
   }
   if (on_ioctl) return on_ioctl(path, request, argument);
   OwnMemory memory;

@@ -31,8 +31,9 @@ class FakeClock : public hal::Clock {
   std::chrono::nanoseconds since_start_{std::chrono::hours(1)};
 };
 
-// The nodes that the kernel has made. Opening one gives a descriptor of /dev/null; ioctl is
-// answered by `on_ioctl`, and by the model of the node's driver without it.
+// The nodes that the kernel has made. Opening one gives a placeholder, which the model of the
+// node's driver may refuse; ioctl is answered by `on_ioctl`, and by that model without it. A close
+// is seen by the next call.
 class FakeDevIo : public hal::DevIo {
  public:
   explicit FakeDevIo(Kernel& kernel) : kernel_(kernel) {}
@@ -43,9 +44,15 @@ class FakeDevIo : public hal::DevIo {
   std::function<Result<int>(std::string_view path, unsigned long request, void* argument)> on_ioctl;
 
  private:
+  struct Opened {
+    std::string path;
+    UniqueFd watch;  // hangs up when the placeholder is closed
+  };
+  void NoticeClosed();
+
   Kernel& kernel_;
   std::mutex mutex_;
-  std::map<int, std::string> open_;
+  std::map<int, Opened> open_;
 };
 
 class FakeNetworkNamespaces;

@@ -37,6 +37,8 @@ class DriverModel {
     static_cast<void>(count);
     return 0;
   }
+  // And of taking them away, before they go: 0 or an errno, which keeps them.
+  virtual int ReleaseVfs() { return 0; }
   virtual void VfsMade() {}
   virtual void VfsGone() {}
   // What `driver` says when it probes one of the function's VFs: 0 or an errno.
@@ -44,6 +46,14 @@ class DriverModel {
     static_cast<void>(index), static_cast<void>(driver);
     return 0;
   }
+
+  // open on one of the function's nodes, by one who shares it with nobody (O_EXCL) or not: 0 or
+  // -errno. Closed: one of those who had it open no longer has.
+  virtual int Open(std::string_view node, bool alone) {
+    static_cast<void>(node), static_cast<void>(alone);
+    return 0;
+  }
+  virtual void Closed(std::string_view node) { static_cast<void>(node); }
 
   // ioctl on one of the function's nodes ("/dev/dfl-fme.0"): the answer, or -errno.
   virtual int Ioctl(std::string_view node, unsigned long request, uint64_t argument,

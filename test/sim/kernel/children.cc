@@ -13,6 +13,16 @@ std::string LastComponent(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
+// Platform devices and those of idxd are on a bus; everything else that is made here is of a class.
+bool IsOnBus(std::string_view subsystem) { return subsystem == "platform" || subsystem == "dsa"; }
+std::string SubsystemDir(std::string_view subsystem) {
+  return fmt::format("/sys/{}/{}", IsOnBus(subsystem) ? "bus" : "class", subsystem);
+}
+std::string SubsystemLink(std::string_view subsystem, std::string_view name) {
+  return fmt::format("{}{}/{}", SubsystemDir(subsystem), IsOnBus(subsystem) ? "/devices" : "",
+                     name);
+}
+
 std::string GroupDir(int group) { return fmt::format("/sys/kernel/iommu_groups/{}", group); }
 
 Uevent ChildEvent(const std::string& dir, const ChildDevice& child, std::string action) {
@@ -49,14 +59,14 @@ void Kernel::Impl::MakeChild(const std::string& parent_dir, const ChildDevice& c
   tree.MakeFile(
       dir + "/uevent", 0644, [text = UeventText(event)] { return text; },
       [this, event](std::string_view value, size_t) { return StoreUevent(event, value); });
-  const std::string class_link = fmt::format("/sys/class/{}/{}", child.subsystem, name);
-  tree.MakeLinkTo(dir + "/subsystem", "/sys/class/" + child.subsystem);
-  tree.MakeLinkTo(class_link, dir);
+  tree.MakeLinkTo(dir + "/subsystem", SubsystemDir(child.subsystem));
+  tree.MakeLinkTo(SubsystemLink(child.subsystem, name), dir);
   if (child.subsystem == "block") tree.MakeLinkTo("/sys/block/" + name, dir);
   // `device` names the parent device: the nearest directory above that is one.
   std::string above = dir.substr(0, dir.rfind('/'));
   while (above.size() > 4 && !tree.Find(above + "/uevent")) above.resize(above.rfind('/'));
-  if (above.starts_with("/sys/devices/pci")) tree.MakeLinkTo(dir + "/device", above);
+  if (above.starts_with("/sys/devices/pci") && !IsOnBus(child.subsystem))
+    tree.MakeLinkTo(dir + "/device", above);
   for (const auto& [path, file] : child.files) {
     if ((file.mode & 0222) != 0) {
       Writable(fmt::format("{}/{}", dir, path), file.mode, file.content, {});
@@ -82,7 +92,7 @@ void Kernel::Impl::MakeChild(const std::string& parent_dir, const ChildDevice& c
 void Kernel::Impl::RemoveChild(const std::string& parent_dir, const ChildDevice& child) {
   const std::string dir = parent_dir + "/" + child.path;
   const std::string name = LastComponent(child.path);
-  tree.Remove(fmt::format("/sys/class/{}/{}", child.subsystem, name));
+  tree.Remove(SubsystemLink(child.subsystem, name));
   if (child.subsystem == "block") tree.Remove("/sys/block/" + name);
   if (!child.devname.empty()) {
     tree.Remove(fmt::format("/sys/dev/{}/{}:{}", child.type == 'b' ? "block" : "char", child.major,

@@ -138,20 +138,41 @@ int Kernel::Chown(std::string_view path, unsigned uid, unsigned gid) {
   return 0;
 }
 
-int Kernel::Ioctl(std::string_view node, unsigned long request, uint64_t argument,
-                  CallerMemory& memory) {
+std::shared_ptr<DriverModel> Kernel::Impl::ModelOf(std::string_view node) const {
   constexpr std::string_view kDev = "/dev/";
-  Impl::Operation operation(*impl_);
-  if (!node.starts_with(kDev)) return -ENOTTY;
+  if (!node.starts_with(kDev)) return nullptr;
   const std::string_view name = node.substr(kDev.size());
-  for (const auto& [address, function] : impl_->functions) {
+  for (const auto& [address, function] : functions) {
     const auto& children = function->live_children;
     if (function->model &&
         std::ranges::find(children, name, &ChildDevice::devname) != children.end()) {
-      return function->model->Ioctl(node, request, argument, memory);
+      return function->model;
     }
   }
-  return -ENOTTY;
+  return nullptr;
+}
+
+bool Kernel::HasModel(std::string_view node) const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->ModelOf(node) != nullptr;
+}
+
+int Kernel::OpenNode(std::string_view node, bool alone) {
+  Impl::Operation operation(*impl_);
+  const auto model = impl_->ModelOf(node);
+  return model ? model->Open(node, alone) : 0;
+}
+
+void Kernel::CloseNode(std::string_view node) {
+  Impl::Operation operation(*impl_);
+  if (const auto model = impl_->ModelOf(node)) model->Closed(node);
+}
+
+int Kernel::Ioctl(std::string_view node, unsigned long request, uint64_t argument,
+                  CallerMemory& memory) {
+  Impl::Operation operation(*impl_);
+  const auto model = impl_->ModelOf(node);
+  return model ? model->Ioctl(node, request, argument, memory) : -ENOTTY;
 }
 
 void Kernel::SetFile(std::string_view path, std::string content, unsigned mode) {

@@ -135,6 +135,11 @@ class Kernel {
   OrErrno<FileStatus> Stat(std::string_view path, bool follow) const;
   int Chmod(std::string_view path, unsigned mode);
   int Chown(std::string_view path, unsigned uid, unsigned gid);
+  // open and the last close of a device node: 0, or -errno of the driver's model. What has no model
+  // can always be opened.
+  int OpenNode(std::string_view node, bool alone);
+  void CloseNode(std::string_view node);
+  bool HasModel(std::string_view node) const;
   // ioctl on a device node of a driver's model: its answer, or -errno.
   int Ioctl(std::string_view node, unsigned long request, uint64_t argument, CallerMemory& memory);
 

@@ -89,6 +89,8 @@ struct Kernel::Impl {
   int StoreSlotPower(const PciAddress& bridge, std::string_view value);
   int Rescan();
   Function* Get(const PciAddress& address);
+  // Of the driver that has made the node ("/dev/dfl-fme.0"); null when it has none.
+  std::shared_ptr<DriverModel> ModelOf(std::string_view node) const;
   std::string Uevents(const Function& function) const;  // the text of the uevent attribute
   Uevent EventOf(const Function& function, std::string action) const;
 
