@@ -12,6 +12,8 @@
 #include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/accel/sriov.h"
+#include "hal/accel/xe.h"
+#include "hal/accel/xe_settings.h"
 #include "hal/base/parse.h"
 
 namespace drapci::hal {
@@ -20,6 +22,7 @@ namespace {
 constexpr Family kFamilies[] = {
     {"dfl-fpga", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
     {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings},
+    {"xe", IsXeFunction, MakeXeAccelerator, AddXeSettings},
     {"sriov", IsSriovFunction, MakeSriovAccelerator, nullptr},
     {"function", IsEndpoint, MakeFunctionAccelerator, nullptr},
 };
