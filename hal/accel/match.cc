@@ -9,8 +9,12 @@
 #include "hal/accel/dfl_fpga.h"
 #include "hal/accel/dfl_fpga_settings.h"
 #include "hal/accel/function.h"
+#include "hal/accel/idxd.h"
+#include "hal/accel/idxd_settings.h"
 #include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
+#include "hal/accel/qat.h"
+#include "hal/accel/qat_settings.h"
 #include "hal/accel/sriov.h"
 #include "hal/accel/xe.h"
 #include "hal/accel/xe_settings.h"
@@ -23,6 +27,8 @@ constexpr Family kFamilies[] = {
     {"dfl-fpga", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
     {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings},
     {"xe", IsXeFunction, MakeXeAccelerator, AddXeSettings},
+    {"idxd", IsIdxdFunction, MakeIdxdAccelerator, AddIdxdSettings},
+    {"qat", IsQatFunction, MakeQatAccelerator, AddQatSettings},
     {"sriov", IsSriovFunction, MakeSriovAccelerator, nullptr},
     {"function", IsEndpoint, MakeFunctionAccelerator, nullptr},
 };

@@ -7,6 +7,7 @@
 #include "test/sim/drivers/amdgpu.h"
 #include "test/sim/drivers/dfl.h"
 #include "test/sim/drivers/idxd.h"
+#include "test/sim/drivers/qat.h"
 #include "test/sim/drivers/xe.h"
 
 namespace drapci::sim {
@@ -21,6 +22,7 @@ constexpr Row kModels[] = {
     {"amdgpu", MakeAmdgpuModel},
     {"dfl-pci", MakeDflModel},
     {"idxd", MakeIdxdModel},
+    {"4xxx", MakeQatModel},
     {"xe", MakeXeModel},
 };
 

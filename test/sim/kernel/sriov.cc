@@ -117,6 +117,9 @@ int Kernel::Impl::StoreNumVfs(const PciAddress& address, std::string_view value)
     if (wanted == pf.vfs.size()) return 0;
     if (pf.driver.empty() || !drivers.at(pf.driver).sriov_configure) return ENOENT;
     if (wanted == 0) {
+      if (pf.model) {
+        if (const int error = pf.model->ReleaseVfs(); error != 0) return error;
+      }
       DisableVfs(address);
       return 0;
     }
