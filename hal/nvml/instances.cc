@@ -112,7 +112,7 @@ Result<std::vector<Device>> MigHandles(Session& session, Device device) {
 
 }  // namespace nvml
 
-using namespace nvml;  // NOLINT(google-build-using-namespace): the library's words, for its caller
+using namespace nvml;  // the library's words, for its caller
 
 Result<std::vector<GpuInstanceProfile>> SystemNvml::GpuInstanceProfiles(const PciAddress& gpu) {
   using Profiles = std::vector<GpuInstanceProfile>;

@@ -6,7 +6,8 @@
 //
 // Any thread. No call waits for another, but Release() waits for the calls under way; making and
 // destroying an instance takes the hardware up to seconds. The library is loaded and initialized by
-// the first call, and again after the driver has been loaded anew.
+// the first call, and again after the driver has been loaded anew or when it is asked for a GPU
+// that it has not seen (so asking for one that is bound elsewhere is slow, and pointless).
 //
 // Errors of every call, next to those that it names:
 //   kGone         the GPU has fallen off the bus (GPU_IS_LOST); it stays so until it is reset
@@ -142,7 +143,8 @@ class Nvml {
   // Ascending by placement; empty while the MIG mode is off.
   virtual Result<std::vector<GpuInstance>> GpuInstances(const PciAddress& gpu) = 0;
   // kConflict: something lies there already, or the profile's stock is used up. kInvalid: no such
-  // placement of that profile. kUnsupported: the MIG mode is off, or no such profile.
+  // profile, or no such placement of it. kUnsupported: the MIG mode is off, or the driver is too
+  // old to be told a place. After kTimeout and kIo look again: it may have been made all the same.
   virtual Result<GpuInstance> CreateGpuInstance(const PciAddress& gpu, uint32_t profile_id,
                                                 const MigPlacement& placement) = 0;
   // kBusy: it has compute instances, or is in use. kNotFound: no such instance (any more).

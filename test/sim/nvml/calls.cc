@@ -23,7 +23,7 @@ constexpr size_t kMaxLog = 2000;
 struct Library {
   std::recursive_mutex mutex;
   int initialized = 0;
-  std::string path;         // of the state
+  StateFile file{""};
   std::string version;      // of the driver when it was initialized
   uint64_t generation = 0;  // of the driver's loads, likewise
   std::vector<std::string> known;
@@ -71,7 +71,7 @@ Return OnFile(const Call& call, const std::string& gpu, const OnState& work) {
   Return returned = code::kUnknown;
   bool kill = false;
   Self().activation.reset();
-  const auto changed = StateFile(Self().path).Change([&](State& state) {
+  const auto changed = Self().file.Change([&](State& state) {
     const auto fault = Due(state, call, gpu);
     const bool activates = fault && fault->activation >= 0;
     if (activates) Self().activation = static_cast<Return>(fault->activation);
@@ -130,7 +130,7 @@ Return Initialize(const char* name) {
   const std::lock_guard lock(library.mutex);
   const char* path = std::getenv(kStateVariable);
   if (!path) return code::kDriverNotLoaded;
-  if (library.initialized == 0) library.path = path;
+  if (library.initialized == 0) library.file = StateFile(path);
   const Return returned = OnFile({.name = name, .changes = "()"}, "", [&](State& state) {
     if (!state.driver_loaded) return Return{code::kDriverNotLoaded};
     if (library.initialized > 0) return Fresh(state);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -110,10 +111,13 @@ std::string Encode(const State& state);
 Result<State> Decode(std::string_view text);
 
 // The file. Any thread, any process: one change at a time, under flock on PATH.lock; the file
-// is replaced, never half written.
+// is replaced, never half written. What was read is kept as long as the file is the same.
 class StateFile {
  public:
-  explicit StateFile(std::string path) : path_(std::move(path)) {}
+  explicit StateFile(std::string path);
+  StateFile(StateFile&& other) noexcept;
+  StateFile& operator=(StateFile&& other) noexcept;
+  ~StateFile();
 
   Result<> Create(const State& state) const;
   Result<State> Read() const;
@@ -123,7 +127,9 @@ class StateFile {
   const std::string& path() const { return path_; }
 
  private:
+  struct Cache;
   std::string path_;
+  std::unique_ptr<Cache> cache_;
 };
 
 Gpu* FindGpu(State& state, std::string_view address);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "hal/base/unique_fd.h"
 #include "test/sim/nvml/capabilities.h"
@@ -28,13 +29,11 @@ Result<UniqueFd> Lock(const std::string& path) {
   return fd;
 }
 
-Result<std::string> ReadAll(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return Fail(Failed("open", path));
+Result<std::string> ReadAll(int fd, const std::string& path) {
   std::string text;
   char buffer[65536];
   for (;;) {
-    const ssize_t got = ::read(fd.get(), buffer, sizeof(buffer));
+    const ssize_t got = ::read(fd, buffer, sizeof(buffer));
     if (got < 0) return Fail(Failed("read", path));
     if (got == 0) return text;
     text.append(buffer, static_cast<size_t>(got));
@@ -54,7 +53,26 @@ Result<> Replace(const std::string& path, const std::string& text) {
   return {};
 }
 
+bool Same(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
 }  // namespace
+
+// The last state read. Its file is held open, so that no later one gets its inode number.
+struct StateFile::Cache {
+  std::mutex mutex;
+  UniqueFd fd;
+  struct stat file = {};
+  State state;
+};
+
+StateFile::StateFile(std::string path)
+    : path_(std::move(path)), cache_(std::make_unique<Cache>()) {}
+StateFile::StateFile(StateFile&& other) noexcept = default;
+StateFile& StateFile::operator=(StateFile&& other) noexcept = default;
+StateFile::~StateFile() = default;
 
 Result<> StateFile::Create(const State& state) const {
   DRAPCI_TRY(const UniqueFd lock, Lock(path_));
@@ -63,8 +81,23 @@ Result<> StateFile::Create(const State& state) const {
 }
 
 Result<State> StateFile::Read() const {
-  DRAPCI_TRY(const std::string text, ReadAll(path_));  // replaced whole: needs no lock
-  return Decode(text);
+  // Replaced whole: needs no lock on the file.
+  const std::lock_guard lock(cache_->mutex);
+  struct stat now = {};
+  if (::stat(path_.c_str(), &now) != 0) return Fail(Failed("stat", path_));
+  if (cache_->fd && Same(now, cache_->file)) return cache_->state;
+  cache_->fd.Reset(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!cache_->fd || ::fstat(cache_->fd.get(), &cache_->file) != 0) {
+    return Fail(Failed("open", path_));
+  }
+  auto text = ReadAll(cache_->fd.get(), path_);
+  auto state = text ? Decode(*text) : Result<State>(Fail(std::move(text).error()));
+  if (state) {
+    cache_->state = *state;
+  } else {
+    cache_->fd.Reset();
+  }
+  return state;
 }
 
 Result<> StateFile::Change(const std::function<void(State&)>& change) const {
