@@ -203,7 +203,11 @@ class XeVfSetting : public Setting {
                want = XeVf::Parse(want_text);
     if (!now || !before || !want) return false;
     if (!want->vram || now->vram == 0) return true;
-    return IsQuota(now->vram, *want->vram) || now->vram == before->vram;
+    if (IsQuota(now->vram, *want->vram) || now->vram == before->vram) return true;
+    // Memory comes first, so that as long as the time is not ours this is the driver's own
+    // division.
+    return want->exec && now->exec != want->exec && now->exec == before->exec &&
+           now->preempt == before->preempt;
   }
 
  private:

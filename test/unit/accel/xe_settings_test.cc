@@ -63,6 +63,8 @@ TEST_F(XeSettings, KnowsItsOwnTraces) {
   EXPECT_TRUE(between("vram=0 exec=20 preempt=0"));
   EXPECT_TRUE(between("vram=10737418240 exec=mixed preempt=0"));
   EXPECT_FALSE(between("vram=5368709120 exec=20 preempt=40000")) << "somebody else";
+  EXPECT_FALSE(between("vram=5368709120 exec=20 preempt=0")) << "memory comes first";
+  EXPECT_TRUE(between("vram=1073741824 exec=0 preempt=0")) << "as the driver divides it";
   EXPECT_TRUE(vf.Satisfies("vram=10739515392 exec=1 preempt=1", "vram=10737418240")) << "rounded";
   EXPECT_FALSE(vf.Satisfies("vram=2097152 exec=1 preempt=1", "vram=0"));
 }

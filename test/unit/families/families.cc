@@ -86,10 +86,61 @@ Family Function() {
           .node = "/dev/dri/renderD128"};
 }
 
+Family Xe() {
+  constexpr int64_t kGiB = int64_t{1} << 30;
+  const std::string gpu = "pci-0000-3a-00-0";
+  const std::vector<Wish> other{{.device = gpu + "-vf1"}};
+  const Wish share{.device = gpu, .share = {{"memory", 10 * kGiB}}};
+  const Wish vfio_share{.device = gpu, .access = Access::kVfio, .share = {{"memory", 5 * kGiB}}};
+  const std::vector<Wish> other_share{{.device = gpu, .share = {{"memory", 12 * kGiB}}}};
+  hal::AcceleratorPolicy shares;
+  shares.shares = true;
+  hal::AcceleratorPolicy fixed = shares;
+  fixed.vfs = hal::AcceleratorPolicy::Vfs::kFixed;
+  return {.name = "xe",
+          .board = "xe:vfs=4",
+          .card = "0000:3a:00.0",
+          .claims =
+              {
+                  {.name = "WholeByVfio",
+                   .wishes = {{.device = gpu, .access = Access::kVfio}},
+                   .in_cdi = {"/dev/vfio/vfio"}},
+                  {.name = "FirstVfByKernel",
+                   .wishes = {{.device = gpu + "-vf0"}},
+                   .in_cdi = {"/dev/dri/card10", "/dev/dri/renderD130"}},
+                  {.name = "SecondVfByVfio",
+                   .wishes = {{.device = gpu + "-vf0", .access = Access::kVfio}},
+                   .other = other},
+                  {.name = "FirstShare",
+                   .wishes = {share},
+                   .policy = shares,
+                   .in_cdi = {"/dev/dri/renderD130"}},
+                  {.name = "SecondShare",
+                   .wishes = {share},
+                   .other = other_share,
+                   .policy = shares,
+                   .in_cdi = {"/dev/dri/renderD131"}},
+                  {.name = "SecondShareByVfio",
+                   .wishes = {vfio_share},
+                   .other = other_share,
+                   .policy = shares},
+                  {.name = "ShareOfVfsThatStay",
+                   .wishes = {share},
+                   .other = other_share,
+                   .policy = fixed},
+              },
+          .meddling =
+              Meddling{.path = "/sys/bus/pci/devices/0000:3a:00.0/sriov_admin/vf3/profile/"
+                               "vram_quota",
+                       .value = "1073741824",
+                       .reason = "somebody else has given 1073741824 bytes of its memory to vf2"},
+          .node = "/dev/dri/renderD128"};
+}
+
 }  // namespace
 
 std::span<const Family> AllFamilies() {
-  static const std::vector<Family> families{Sriov(), Function()};
+  static const std::vector<Family> families{Sriov(), Xe(), Function()};
   return families;
 }
 
