@@ -29,7 +29,7 @@ class DflFpgaAccelerator : public PciAccelerator {
  public:
   DflFpgaAccelerator(Host& host, PciFunction function, AcceleratorPolicy policy,
                      std::string in_host_use)
-      : PciAccelerator(host, "dfl-fpga", std::move(function), policy, std::move(in_host_use)) {}
+      : PciAccelerator(host, "dfl", std::move(function), policy, std::move(in_host_use)) {}
 
   Result<Description> Describe(const std::set<std::string>& ours, Detail detail) const override {
     DRAPCI_TRY(Description description, DescribeFunction(ours, detail));

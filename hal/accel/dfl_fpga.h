@@ -1,4 +1,4 @@
-// The family "dfl-fpga": FPGA cards with Intel's device feature list, driven by dfl-pci
+// The family "dfl": FPGA cards with Intel's device feature list, driven by dfl-pci
 // (Documentation/fpga/dfl.rst): the card as a whole, or its slots, each with the design (image)
 // that its claim asks for.
 //

@@ -42,7 +42,7 @@ class DflFamily : public test::FpgaMachine {
     std::vector<PciFunction> functions = machine_.scanner.Scan().value();
     for (PciFunction& function : functions) {
       if (function.address == card_) {
-        EXPECT_EQ(MatchFamily(function)->name, "dfl-fpga");
+        EXPECT_EQ(MatchFamily(function)->name, "dfl");
         return MakeDflFpgaAccelerator(machine_.host, std::move(function), policy, "");
       }
     }

@@ -1,5 +1,7 @@
 #include "test/unit/families/family.h"
 
+#include "test/sim/drivers/dfl.h"
+
 namespace drapci::test {
 namespace {
 
@@ -137,10 +139,137 @@ Family Xe() {
           .node = "/dev/dri/renderD128"};
 }
 
+Family AmdGpu() {
+  const std::string gpu = "pci-0000-0a-00-0";
+  const std::vector<Wish> other{{.device = gpu + "-cpx7"}};
+  return {.name = "amdgpu",
+          .board = "mi300x",
+          .card = "0000:0a:00.0",
+          .claims = {{.name = "FirstPartition",
+                      .wishes = {{.device = gpu + "-cpx1"}},
+                      .in_cdi = {"/dev/kfd", "/dev/dri/renderD129"}},
+                     {.name = "SecondPartition",
+                      .wishes = {{.device = gpu + "-cpx1"}},
+                      .other = other,
+                      .in_cdi = {"/dev/kfd", "/dev/dri/renderD129"}},
+                     {.name = "PartitionsOfTwoCards",
+                      .wishes = {{.device = gpu + "-dpx1"}, {.device = "pci-0000-1a-00-0-qpx0"}}},
+                     {.name = "WholeByKernel",
+                      .wishes = {{.device = gpu}},
+                      .in_cdi = {"/dev/kfd", "/dev/dri/renderD128"}},
+                     {.name = "WholeByVfio",
+                      .wishes = {{.device = gpu, .access = Access::kVfio}},
+                      .in_cdi = {"/dev/vfio/vfio"}}},
+          .node = "/dev/dri/renderD128"};
+}
+
+Family Dfl() {
+  constexpr std::string_view kInterface = "9346116d52125ba64f2b5a6a24da6d4e";  // of the board
+  const std::string card = "pci-0000-3b-00-0";
+  const hal::ImageRequest sort{.name = "sort.gbs", .digest = {}};
+  return {.name = "dfl",
+          .board = "dfl-fpga",
+          .card = "0000:3b:00.0",
+          .claims = {{.name = "SlotWithAnImage",
+                      .wishes = {{.device = card + "-slot0", .image = sort}},
+                      .in_cdi = {"/dev/dfl-port.0", "331db30c-9885-41ea-9081-f88b8f655caa"}},
+                     {.name = "SlotAsItIs",
+                      .wishes = {{.device = card + "-slot0"}},
+                      .in_cdi = {"/dev/dfl-port.0", "d8424dc4-a4a3-c413-f89e-433683f9040b"}},
+                     {.name = "SlotsOfTwoCards",
+                      .wishes = {{.device = card + "-slot0", .image = sort},
+                                 {.device = "pci-0000-86-00-0-slot1"}},
+                      .other = {{.device = "pci-0000-86-00-0-slot0"}},
+                      .in_cdi = {"/dev/dfl-port.2"}},
+                     {.name = "WholeByVfio",
+                      .wishes = {{.device = card, .access = Access::kVfio}},
+                      .in_cdi = {"/dev/vfio/vfio"}}},
+          .node = "/dev/dfl-port.0",
+          .images = {{"base.gbs", sim::DflImage(kInterface, "d8424dc4a4a3c413f89e433683f9040b")},
+                     {"sort.gbs", sim::DflImage(kInterface, "331db30c988541ea9081f88b8f655caa")}}};
+}
+
+Family Idxd() {
+  const std::string dsa = "pci-0000-6a-01-0";
+  const std::vector<Wish> other{{.device = dsa + "-wq1"}};
+  const Wish share{.device = dsa + "-wq5", .share = {{"entries", 4}}};
+  const std::vector<Wish> other_share{{.device = dsa + "-wq5", .share = {{"entries", 2}}}};
+  hal::AcceleratorPolicy three;
+  three.work_queues = {{.shared = false, .size = 64}, {.shared = true, .size = 32}, {}};
+  return {
+      .name = "idxd",
+      .board = "dsa",
+      .card = "0000:6a:01.0",
+      .claims = {{.name = "FirstQueue",
+                  .wishes = {{.device = dsa + "-wq0"}},
+                  .in_cdi = {"/dev/dsa/wq0.0"}},
+                 {.name = "SecondQueue",
+                  .wishes = {{.device = dsa + "-wq0"}},
+                  .other = other,
+                  .in_cdi = {"/dev/dsa/wq0.0"}},
+                 {.name = "FirstShareOfAQueue", .wishes = {share}, .in_cdi = {"/dev/dsa/wq0.5"}},
+                 {.name = "SecondShareOfAQueue",
+                  .wishes = {share},
+                  .other = other_share,
+                  .in_cdi = {"/dev/dsa/wq0.5"}},
+                 {.name = "QueuesOfThePolicy",
+                  .wishes = {{.device = dsa + "-wq0"}, {.device = dsa + "-wq2"}},
+                  .policy = three},
+                 {.name = "AllQueues",
+                  .wishes = {{.device = dsa}},
+                  .policy = three,
+                  .in_cdi = {"/dev/dsa/wq0.0", "/dev/dsa/wq0.1", "/dev/dsa/wq0.2"}},
+                 {.name = "WholeByVfio",
+                  .wishes = {{.device = dsa, .access = Access::kVfio}},
+                  .in_cdi = {"/dev/vfio/vfio"}}},
+      .meddling = Meddling{.path = "/sys/bus/dsa/devices/wq0.3/size",
+                           .value = "8",
+                           .reason = "somebody else has configured wq0.3 (of 8 entries)"}};
+}
+
+// The kernel has a queue of its own here, which has to come back.
+Family Iaa() {
+  const std::string iaa = "pci-0000-6a-02-0";
+  return {.name = "idxd",
+          .board = "dsa",
+          .card = "0000:6a:02.0",
+          .claims = {{.name = "KernelsQueueOfIaa",
+                      .wishes = {{.device = iaa + "-wq0"}},
+                      .in_cdi = {"/dev/iax/wq1.0"}}}};
+}
+
+Family Qat() {
+  const std::string qat = "pci-0000-6b-00-0";
+  const Wish vf{.device = qat + "-vf0", .access = Access::kVfio};
+  const std::vector<Wish> other{{.device = qat + "-vf1", .access = Access::kVfio}};
+  hal::AcceleratorPolicy compression;
+  compression.services = "dc";
+  hal::AcceleratorPolicy fixed = compression;
+  fixed.vfs = hal::AcceleratorPolicy::Vfs::kFixed;
+  return {.name = "qat",
+          .board = "qat",
+          .card = "0000:6b:00.0",
+          .claims = {{.name = "FirstVf", .wishes = {vf}, .in_cdi = {"/dev/vfio/vfio"}},
+                     {.name = "SecondVf", .wishes = {vf}, .other = other},
+                     {.name = "FirstVfWithServices", .wishes = {vf}, .policy = compression},
+                     {.name = "SecondVfWithServices",
+                      .wishes = {vf},
+                      .other = other,
+                      .policy = compression},
+                     {.name = "VfThatStays", .wishes = {vf}, .policy = fixed},
+                     {.name = "WholeByVfio",
+                      .wishes = {{.device = qat, .access = Access::kVfio}},
+                      .in_cdi = {"/dev/vfio/vfio"}}},
+          .meddling = Meddling{.path = "/sys/bus/pci/devices/0000:6b:00.0/sriov_numvfs",
+                               .value = "2",
+                               .reason = "somebody else has made 16 virtual functions"}};
+}
+
 }  // namespace
 
 std::span<const Family> AllFamilies() {
-  static const std::vector<Family> families{Sriov(), Xe(), Function()};
+  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),  Dfl(),
+                                            Idxd(),  Iaa(),    Qat(), Function()};
   return families;
 }
 

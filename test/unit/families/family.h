@@ -23,6 +23,7 @@ struct Wish {
   hal::Access access = hal::Access::kKernel;
   std::optional<hal::NetworkRequest> network = {};
   std::map<std::string, int64_t> share = {};
+  std::optional<hal::ImageRequest> image = {};
 };
 
 struct FamilyClaim {
@@ -49,6 +50,7 @@ struct Family {
   std::string node = {};
   // Directories outside the card's own whose attributes claims change as well.
   std::vector<std::string> state = {};
+  std::map<std::string, std::string> images = {};  // files of the image store: name -> content
 };
 
 std::span<const Family> AllFamilies();

@@ -1,6 +1,8 @@
 #include "test/unit/families/family_world.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -28,6 +30,7 @@ driver::ClaimRequest ClaimOf(const std::string& uid, const std::vector<Wish>& wi
     device.access = wish.access;
     device.network = wish.network;
     device.share = wish.share;
+    device.image = wish.image;
     if (!wish.share.empty()) device.share_id = "share-of-" + uid;
     claim.devices.push_back(std::move(device));
   }
@@ -36,8 +39,9 @@ driver::ClaimRequest ClaimOf(const std::string& uid, const std::vector<Wish>& wi
 
 // Handed out by the kernel in the order of asking, or no state of the card.
 bool IsPassing(std::string_view name) {
-  constexpr std::string_view kPassing[] = {"uevent",   "config",   "dev",   "ifindex", "iflink",
-                                           "vfio-dev", "resource", "power", "net"};
+  constexpr std::string_view kPassing[] = {"fpga_manager", "uevent", "config",   "dev",
+                                           "ifindex",      "iflink", "vfio-dev", "resource",
+                                           "power",        "net"};
   return std::ranges::find(kPassing, name) != std::end(kPassing);
 }
 
@@ -56,7 +60,12 @@ void Insert(sim::Kernel& kernel, const std::string& board) {
 
 FamilyWorld::FamilyWorld(const FamilyCase& with)
     : World(ConfigOf(with), [&](sim::Kernel& kernel) { Insert(kernel, with.family->board); }),
-      case_(with) {}
+      case_(with),
+      images_(image_dir_.path(), ::getuid()) {
+  ::umask(022);
+  for (const auto& [name, content] : with.family->images) image_dir_.Put(name, content);
+  host.images = &images_;
+}
 
 void FamilyWorld::Begin() {
   Boot();

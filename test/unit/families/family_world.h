@@ -3,8 +3,10 @@
 
 #include <string>
 
+#include "hal/fpga/image_store.h"
 #include "test/unit/driver/world.h"
 #include "test/unit/families/family.h"
+#include "test/unit/os/temporary_directory.h"
 
 namespace drapci::test {
 
@@ -28,6 +30,8 @@ struct FamilyWorld : driver::World {
   void Dump(const std::string& dir, std::string& text);
 
   const FamilyCase case_;
+  const TemporaryDirectory image_dir_;
+  hal::ImageStore images_;
 };
 
 }  // namespace drapci::test
