@@ -86,7 +86,10 @@ void DrawBox(const v1::Accelerator& accelerator, const std::vector<HeldPart>& he
                          .holder = part.holder,
                          .part = part.part});
   }
-  const Use rest = GroundOf(accelerator, held, 1).At(0);
+  Use rest = Use::kUnusable;
+  for (const auto& device : accelerator.devices()) {
+    rest = std::min(rest, UseOf(accelerator, device, held));
+  }
   if (card.lane.empty() || rest == Use::kFree) {
     card.lane.push_back({.start = static_cast<int>(card.lane.size()), .size = 1, .use = rest});
   }

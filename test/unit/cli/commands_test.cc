@@ -38,5 +38,17 @@ TEST(ShareOption, LeavesQuantitiesToTheDaemon) {
   EXPECT_EQ(Refusal({"bandwidth=a=b"}).exit, ExitCode::kNoDaemon);
 }
 
+TEST(MapCommand, IsNoDataAndSaysWhereThatIs) {
+  Options options;
+  options.socket = "/nonexistent/control.sock";
+  options.format = Format::kJson;
+  const auto refused = DrawMap(options, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().exit, ExitCode::kUsage);
+  EXPECT_THAT(refused.error().text, HasSubstr("drapci devices"));
+  options.format = Format::kTable;
+  EXPECT_EQ(DrawMap(options, {}).error().exit, ExitCode::kNoDaemon);
+}
+
 }  // namespace
 }  // namespace drapci::cli

@@ -94,6 +94,20 @@ TEST(Description, OfAPartNamesItsCard) {
   EXPECT_THAT(text, HasSubstr("Address:       made when it is claimed\n"));
 }
 
+TEST(Description, TellsWhereAPartLiesAndWhatNothingEnforces) {
+  v1::Accelerator nic = Nic();
+  nic.mutable_scale()->set_unit("memory slices");
+  nic.mutable_scale()->set_size(8);
+  nic.mutable_devices(1)->mutable_extent()->set_start(4);
+  nic.mutable_devices(1)->mutable_extent()->set_size(2);
+  (*nic.mutable_devices(1)->mutable_capacities())["memory"] = "10Gi";
+  nic.mutable_devices(1)->add_advisory("memory");
+  const std::string part = Describe(nic, "pci-0000-02-00-0-vf0");
+  EXPECT_THAT(part, HasSubstr("Place:         memory slices 4-5 of 8\n"));
+  EXPECT_THAT(part, HasSubstr("memory  10Gi (advisory: nothing enforces it)\n"));
+  EXPECT_THAT(Describe(nic, nic.name()), HasSubstr("Places:        8 memory slices\n"));
+}
+
 TEST(Description, NeverPassesOnEscapeSequencesOfTheHardware) {
   v1::Accelerator nic = Nic();
   nic.set_vendor_name("Evil\x1b]0;owned\x07");
