@@ -24,7 +24,7 @@ namespace drapci::hal {
 namespace {
 
 constexpr Family kFamilies[] = {
-    {"dfl-fpga", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
+    {"dfl", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
     {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings},
     {"xe", IsXeFunction, MakeXeAccelerator, AddXeSettings},
     {"idxd", IsIdxdFunction, MakeIdxdAccelerator, AddIdxdSettings},

@@ -35,6 +35,23 @@ TEST(Examples, TakeAShareOfANic) {
   EXPECT_THAT(device.share, ElementsAre(Pair("bandwidth", 200'000'000), Pair("vfs", 1)));
 }
 
+TEST(Examples, TakeAQueueAndAShareOfAQueue) {
+  const auto yaml = ReadFile(DRAPCI_EXAMPLES "/idxd.yaml", 1 << 20);
+  const auto json = YamlToJson(yaml.value_or(""));
+  const auto claim = ClaimFromJson(json.value_or(""), "dra.pci");
+  ASSERT_TRUE(claim) << claim.error().what;
+  ASSERT_EQ(claim->devices.size(), 2u);
+  EXPECT_EQ(claim->devices[0].device, "pci-0000-6a-01-0-wq0");
+  EXPECT_THAT(claim->devices[1].share, ElementsAre(Pair("entries", 4)));
+  EXPECT_EQ(Example("qat.yaml").access, hal::Access::kVfio);
+}
+
+TEST(Examples, ProgramASlot) {
+  const auto image = Example("dfl.yaml").image;
+  ASSERT_TRUE(image);
+  EXPECT_EQ(image->name, "sort.gbs");
+}
+
 TEST(Examples, NameAndAddressAnInterface) {
   const auto network = Example("claim-vf-network.yaml").network;
   ASSERT_TRUE(network);
