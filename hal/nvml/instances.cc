@@ -1,5 +1,6 @@
 // GPU instances, compute instances and what programs see of them.
 #include <algorithm>
+#include <tuple>
 
 #include "hal/nvml/ask.h"
 #include "hal/nvml/profiles.h"
