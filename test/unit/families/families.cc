@@ -256,7 +256,7 @@ Family Qat() {
                       .wishes = {vf},
                       .other = other,
                       .policy = compression},
-                     {.name = "VfThatStays", .wishes = {vf}, .policy = fixed},
+                     {.name = "VfThatStays", .wishes = {vf}, .other = other, .policy = fixed},
                      {.name = "WholeByVfio",
                       .wishes = {{.device = qat, .access = Access::kVfio}},
                       .in_cdi = {"/dev/vfio/vfio"}}},
