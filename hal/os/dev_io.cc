@@ -6,9 +6,16 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <cerrno>
+#include <cstdlib>
+
 #include "hal/os/path.h"
 
 namespace drapci::hal {
+
+KernelDevIo::KernelDevIo() {
+  if (const char* relay = std::getenv(kDeviceRelayVariable)) relay_ = relay;
+}
 
 Result<NodeInfo> KernelDevIo::Stat(std::string_view path) const {
   DRAPCI_TRY(const std::string checked, CheckedPath(path));
@@ -27,6 +34,14 @@ Result<NodeInfo> KernelDevIo::Stat(std::string_view path) const {
 
 Result<UniqueFd> KernelDevIo::Open(std::string_view path, int flags) {
   DRAPCI_TRY(const std::string checked, CheckedPath(path));
+  if (!relay_.empty()) {
+    const bool alone = (flags & O_EXCL) != 0;
+    const std::string stand_in =
+        fmt::format("{}/{}{}", relay_, alone ? "alone" : "shared", checked);
+    UniqueFd fd(::open(stand_in.c_str(), flags | O_CLOEXEC));
+    if (fd) return fd;
+    if (errno != ENOENT) return Fail(Error::FromErrno(errno, fmt::format("open {}", path)));
+  }
   UniqueFd fd(::open(checked.c_str(), flags | O_CLOEXEC));
   if (!fd) return Fail(Error::FromErrno(errno, fmt::format("open {}", path)));
   return fd;

@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "hal/base/result.h"
 #include "hal/base/unique_fd.h"
@@ -31,11 +33,22 @@ class DevIo {
   virtual Result<int> Ioctl(int fd, unsigned long request, void* argument) = 0;
 };
 
+// For the simulator only: this environment variable names a directory whose files stand for nodes
+// that no driver of the kernel serves: "shared/dev/dfl-port.0" for Open, "alone/dev/dfl-port.0" for
+// Open with O_EXCL.
+inline constexpr const char* kDeviceRelayVariable = "DRAPCI_DEVICE_RELAY";
+
 class KernelDevIo : public DevIo {
  public:
+  KernelDevIo();  // with the relay of the environment, if any
+  // An empty path: none.
+  explicit KernelDevIo(std::string relay) : relay_(std::move(relay)) {}
   Result<NodeInfo> Stat(std::string_view path) const override;
   Result<UniqueFd> Open(std::string_view path, int flags) override;
   Result<int> Ioctl(int fd, unsigned long request, void* argument) override;
+
+ private:
+  std::string relay_;
 };
 
 }  // namespace drapci::hal

@@ -28,6 +28,7 @@ class DflModel : public DriverModel {
   void Bound() override;
   void Unbound() override {}
   int ConfigureVfs(unsigned& count) override;
+  bool ServesNodes() const override { return true; }
   int Open(std::string_view node, bool alone) override;
   void Closed(std::string_view node) override;
   int Ioctl(std::string_view node, unsigned long request, uint64_t argument,

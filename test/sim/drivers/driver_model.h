@@ -47,6 +47,8 @@ class DriverModel {
     return 0;
   }
 
+  // Whether open and ioctl on the function's nodes mean anything: drapci-sim serves them then.
+  virtual bool ServesNodes() const { return false; }
   // open on one of the function's nodes, by one who shares it with nobody (O_EXCL) or not: 0 or
   // -errno. Closed: one of those who had it open no longer has.
   virtual int Open(std::string_view node, bool alone) {

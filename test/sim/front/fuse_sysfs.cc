@@ -13,6 +13,8 @@
 #include <cstring>
 #include <thread>
 
+#include "test/sim/front/fuse_devices.h"
+
 namespace drapci::sim {
 namespace {
 
@@ -24,6 +26,7 @@ constexpr unsigned kMaxThreads = 2000;  // each may be blocked in a store
 // it.
 struct Handle {
   uint64_t id = 0;
+  std::string node;  // instead: one of the model's drivers (fuse_devices.h)
   std::string text;
   struct stat status{};
 };
@@ -68,6 +71,7 @@ int GetAttr(const char* name, struct stat* status, fuse_file_info* info) {
     *status = HandleOf(info).status;
     return 0;
   }
+  if (IsBelowRelay(name)) return StatRelayed(Model(), name, *status);
   std::string path = Path(name);
   auto found = Model().Stat(path, /*follow=*/false);
   if (found) {
@@ -127,7 +131,32 @@ int ReadDir(const char* name, void* buffer, fuse_fill_dir_t fill, off_t, fuse_fi
   return 0;
 }
 
+int OpenNode(const RelayedNode& relayed, const char* name, fuse_file_info* info) {
+  if (!Model().ServesNode(relayed.node)) return -ENOENT;
+  if (const int error = Model().OpenNode(relayed.node, relayed.alone); error != 0) return error;
+  auto handle = std::make_unique<Handle>();
+  handle->node = relayed.node;
+  StatRelayed(Model(), name, handle->status);
+  info->direct_io = 1;
+  info->fh = reinterpret_cast<uint64_t>(handle.release());
+  return 0;
+}
+
+// The kernel copies no memory for numbers that say no size: that of the caller is read and written.
+int IoctlOnNode(const char*, unsigned request, void* argument, fuse_file_info* info, unsigned,
+                void*) {
+  const Handle& handle = HandleOf(info);
+  if (handle.node.empty()) return -ENOTTY;
+  const int pid = fuse_get_context()->pid;
+  ProcessMemory memory(pid);
+  const int answer =
+      Model().Ioctl(handle.node, request, reinterpret_cast<uint64_t>(argument), memory);
+  if (answer >= 0) Self().Accepted(pid);
+  return answer;
+}
+
 int OpenFile(const char* name, fuse_file_info* info) {
+  if (const auto relayed = ParseRelayed(name)) return OpenNode(*relayed, name, info);
   int access = info->flags & O_ACCMODE;
   std::string path = Path(name);
   auto id = Model().Open(path, access != O_WRONLY, access != O_RDONLY);
@@ -142,11 +171,13 @@ int OpenFile(const char* name, fuse_file_info* info) {
 
 int ReleaseFile(const char*, fuse_file_info* info) {
   std::unique_ptr<Handle> gone(&HandleOf(info));
+  if (!gone->node.empty()) Model().CloseNode(gone->node);
   return 0;
 }
 
 int ReadFile(const char* name, char* buffer, size_t size, off_t offset, fuse_file_info* info) {
   Handle& handle = HandleOf(info);
+  if (!handle.node.empty()) return -EINVAL;
   auto at = static_cast<size_t>(offset);
   if (offset == 0 || handle.text.empty()) {
     if (std::strstr(name, "/net/") != nullptr) Self().Refresh();
@@ -167,6 +198,7 @@ int ReadFile(const char* name, char* buffer, size_t size, off_t offset, fuse_fil
 
 int WriteFile(const char* name, const char* data, size_t size, off_t offset, fuse_file_info* info) {
   size_t length = std::min(size, kPageSize);
+  if (!HandleOf(info).node.empty()) return -EINVAL;
   int error =
       Model().WriteOpen(HandleOf(info).id, Path(name), {data, length}, static_cast<size_t>(offset));
   if (error != 0) return -error;
@@ -212,6 +244,7 @@ fuse_operations Operations() {
   operations.release = ReleaseFile;
   operations.read = ReadFile;
   operations.write = WriteFile;
+  operations.ioctl = IoctlOnNode;
   operations.truncate = Truncate;
   operations.create = Create;
   operations.mknod = MakeNode;

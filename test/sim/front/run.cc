@@ -11,8 +11,10 @@
 #include <filesystem>
 
 #include "hal/base/log.h"
+#include "hal/os/dev_io.h"
 #include "hal/os/netlink.h"
 #include "test/sim/front/control.h"
+#include "test/sim/front/fuse_devices.h"
 #include "test/sim/front/fuse_sysfs.h"
 #include "test/sim/front/namespaces.h"
 #include "test/sim/front/process.h"
@@ -106,7 +108,8 @@ Result<int> Run(const RunOptions& options) {
   if (options.udevd) DRAPCI_CHECK(StartUdevd(machine.kernel));
 
   DRAPCI_TRY(pid_t command, Start(options.command, {{kSocketVariable, kSocket},
-                                                    {hal::kNetlinkRelayVariable, kRelaySocket}}));
+                                                    {hal::kNetlinkRelayVariable, kRelaySocket},
+                                                    {hal::kDeviceRelayVariable, kDeviceRelay}}));
   int status = WaitFor(command);
   // What still waits in the model is let go, so that nothing that is killed hangs in a write.
   machine.kernel.ClearFaults();

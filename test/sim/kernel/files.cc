@@ -152,9 +152,10 @@ std::shared_ptr<DriverModel> Kernel::Impl::ModelOf(std::string_view node) const 
   return nullptr;
 }
 
-bool Kernel::HasModel(std::string_view node) const {
+bool Kernel::ServesNode(std::string_view node) const {
   std::lock_guard lock(impl_->mutex);
-  return impl_->ModelOf(node) != nullptr;
+  const auto model = impl_->ModelOf(node);
+  return model != nullptr && model->ServesNodes();
 }
 
 int Kernel::OpenNode(std::string_view node, bool alone) {

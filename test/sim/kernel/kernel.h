@@ -139,7 +139,7 @@ class Kernel {
   // can always be opened.
   int OpenNode(std::string_view node, bool alone);
   void CloseNode(std::string_view node);
-  bool HasModel(std::string_view node) const;
+  bool ServesNode(std::string_view node) const;  // whether they mean anything
   // ioctl on a device node of a driver's model: its answer, or -errno.
   int Ioctl(std::string_view node, unsigned long request, uint64_t argument, CallerMemory& memory);
 
