@@ -27,7 +27,7 @@ forbid 'libudev outside hal/os' '^#include <libudev' hal/base hal/pci hal/accel
 forbid 'libpci outside hal/pci' '^#include <pci/' hal/base hal/os hal/accel
 forbid 'sysfs paths outside hal' '"/sys/' driver plugin
 # A terminal is asked for its size by ioctl and is no hardware.
-forbid 'ioctl outside hal/os' '[^A-Za-z_]ioctl\([^,]*, *([^T]|T[^I])' hal/base hal/pci hal/net hal/nvml hal/fpga hal/accel \
+forbid 'ioctl outside hal/os' '[^A-Za-z_]ioctl\([^,]*, ([^T]|T[^I])' hal/base hal/pci hal/net hal/nvml hal/fpga hal/accel \
     driver plugin
 forbid 'a sleep' '[^A-Za-z_](sleep|usleep|nanosleep|sleep_for|sleep_until)\(' hal driver plugin
 forbid 'Kubernetes below plugin' \
