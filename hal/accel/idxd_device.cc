@@ -227,6 +227,9 @@ Result<> ConfigureIdxdQueue(Host& host, const IdxdDevice& device, int queue,
 
 Result<> BindIdxd(Host& host, const IdxdDevice& device, const std::string& name,
                   const std::string& driver) {
+  if (driver.empty() || driver.contains('/')) {
+    return Fail(Code::kInvalid, fmt::format("'{}' is no driver of the bus dsa", driver));
+  }
   const Result<> bound = host.sysfs.Write(DriverDir(host.sysfs, driver) + "/bind", name);
   if (bound) return {};
   Error error = Settle(host.sysfs, device.dir, bound.error());

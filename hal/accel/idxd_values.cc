@@ -147,6 +147,7 @@ std::optional<IdxdLayout> ParseIdxdLayout(std::string_view text) {
     const auto engine = Plain(name.substr(kEngine.size()), 0), group = Plain(value, -1);
     if (!engine || !group || !layout.engines.emplace(*engine, *group).second) return std::nullopt;
   }
+  if (FormatIdxdLayout(layout) != text) return std::nullopt;  // one spelling for each
   return layout;
 }
 
@@ -162,7 +163,9 @@ std::optional<IdxdQueueState> ParseIdxdQueue(std::string_view text) {
   if (blank == std::string_view::npos || (word != "on" && word != "off")) return std::nullopt;
   auto config = ParseConfig(text.substr(blank + 1), ' ');
   if (!config) return std::nullopt;
-  return IdxdQueueState{.on = word == "on", .config = *std::move(config)};
+  IdxdQueueState state{.on = word == "on", .config = *std::move(config)};
+  if (FormatIdxdQueue(state) != text) return std::nullopt;
+  return state;
 }
 
 }  // namespace drapci::hal

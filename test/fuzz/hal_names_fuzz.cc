@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "hal/accel/idxd_settings.h"
 #include "hal/accel/pci_settings.h"
+#include "hal/accel/qat_settings.h"
 
 namespace {
 
@@ -36,5 +38,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(FormatSriov(*sriov) == text);
     Require(sriov->vfs >= 0 && sriov->vfs <= 65535);
   }
+  if (const auto layout = ParseIdxdLayout(text)) Require(FormatIdxdLayout(*layout) == text);
+  if (const auto queue = ParseIdxdQueue(text)) Require(FormatIdxdQueue(*queue) == text);
+  if (const auto part = ParseIdxdPart(text)) Require(IdxdPartName(*part) == text);
+  if (const auto qat = ParseQat(text)) Require(FormatQat(*qat) == text);
   return 0;
 }

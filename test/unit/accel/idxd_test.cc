@@ -174,6 +174,24 @@ TEST_F(IdxdFamily, GivesTheKernelItsOwnQueueOfIaaBack) {
   EXPECT_EQ(Probe(kIdxdLayoutSetting, kIax), before);
 }
 
+TEST_F(IdxdFamily, GivesTheKernelADeviceBackEnabled) {
+  // As it is where the kernel's driver for compression is loaded and nobody uses it.
+  ASSERT_EQ(Store("/sys/bus/dsa/drivers/idxd/bind", "iax1"), 0);
+  const std::string before = Probe(kIdxdLayoutSetting, kIax);
+  EXPECT_TRUE(before.starts_with("enabled wq0=0:128:"));
+  const auto iax = Make(kIax);
+  EXPECT_EQ(Look(*iax)->foreign, "");
+  const std::string queue = "0000:6a:02.0/wq5";
+  ASSERT_TRUE(Prepare(*iax, "wq5"));
+  ASSERT_TRUE(Set(kIdxdQueueSetting, queue, "off"));
+  ASSERT_TRUE(Set(kIdxdLayoutSetting, kIax, before));
+  EXPECT_EQ(Probe(kIdxdLayoutSetting, kIax), before);
+  // And where somebody does, it is left alone.
+  ASSERT_EQ(Store("/sys/bus/dsa/devices/wq1.0/driver_name", "dmaengine"), 0);
+  ASSERT_EQ(Store("/sys/bus/dsa/drivers/dmaengine/bind", "wq1.0"), 0);
+  EXPECT_THAT(Look(*iax)->foreign, HasSubstr("wq1.0 (enabled as 'iaa_crypto')"));
+}
+
 TEST_F(IdxdFamily, KeepsTheLayoutThatThereIsWhenTheConfigurationChanges) {
   ASSERT_TRUE(Prepare(*Make(kDsa), "wq1"));
   AcceleratorPolicy policy;
@@ -309,7 +327,9 @@ TEST(IdxdValues, MeanWhatTheySay) {
   }
   for (const char* text : {"", "on", "off ", "on mode=dedicated", "gone mode=",
                            "on mode=dedicated threshold=-1 priority=10 type=user name= driver=",
-                           "on mode=dedicated threshold=0 priority=10 type=user name=%2 driver="}) {
+                           "on mode=dedicated threshold=0 priority=10 type=user name=%2 driver=",
+                           "on mode=dedicated threshold=0 priority=10 type=user name=%61 driver=",
+                           "off mode=shared threshold=0 priority=0 type=none name= driver="}) {
     EXPECT_FALSE(ParseIdxdQueue(text)) << text;
   }
   for (const char* text : {kEvenLayout, kReset, "halted",
@@ -322,7 +342,8 @@ TEST(IdxdValues, MeanWhatTheySay) {
   for (const char* text :
        {"", "on", "enabled wq0", "enabled wq0=1", "enabled wq0=a:1", "enabled wq0=-2:1",
         "enabled wq0=0:1 wq0=0:1", "enabled wq00=0:1", "enabled engine=0", "enabled engine0=x",
-        "enabled group0=1", "enabled  wq0=0:1", "enabled wq0=0:1:mode=shared"}) {
+        "enabled group0=1", "enabled  wq0=0:1", "enabled wq0=0:1:mode=shared",
+        "enabled wq1=0:1 wq0=0:1", "enabled engine0=0 wq0=0:1"}) {
     EXPECT_FALSE(ParseIdxdLayout(text)) << text;
   }
 }
@@ -354,6 +375,11 @@ TEST_F(IdxdFamily, HasTargetsByPlaceOnly) {
   EXPECT_EQ(Find(kIdxdQueueSetting).Probe("0000:6a:01.0/wq8").error().code, Code::kGone);
   EXPECT_EQ(Set(kIdxdLayoutSetting, kDsa, "rubbish").error().code, Code::kInvalid);
   EXPECT_EQ(Set(kIdxdQueueSetting, "0000:6a:01.0/wq1", "on").error().code, Code::kInvalid);
+  for (const char* driver : {"", "a%2f..%2fb"}) {
+    const std::string value =
+        std::string("on mode=shared threshold=0 priority=0 type=none name= driver=") + driver;
+    EXPECT_EQ(Set(kIdxdQueueSetting, "0000:6a:01.0/wq1", value).error().code, Code::kInvalid);
+  }
 }
 
 }  // namespace
