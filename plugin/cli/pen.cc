@@ -66,9 +66,16 @@ std::string Fit(const std::string& label, size_t key_size, size_t width, std::st
 
 const Glyphs& GlyphsOf(const Terminal& terminal) { return terminal.utf8 ? kUtf8 : kAscii; }
 
+void Pen::Dip(std::string_view code) {
+  if (code == code_) return;
+  if (!code_.empty()) out_ += "\x1b[0m";
+  if (!code.empty()) out_ += fmt::format("\x1b[{}m", code);
+  code_ = code;
+}
+
 void Pen::Put(std::string_view text, size_t columns, Ink ink) {
-  const std::string_view code = terminal_.color ? Code(ink) : "";
-  out_ += code.empty() ? std::string(text) : fmt::format("\x1b[{}m{}\x1b[0m", code, text);
+  Dip(terminal_.color ? Code(ink) : "");
+  out_ += text;
   column_ += columns;
 }
 
@@ -106,6 +113,7 @@ void Pen::Block(MapSegment::Use use, const std::string& label, size_t key_size, 
 }
 
 void Pen::EndLine() {
+  Dip("");
   out_ += '\n';
   column_ = 0;
 }

@@ -47,10 +47,12 @@ class Pen {
   std::string Take() { return std::move(out_); }
 
  private:
+  void Dip(std::string_view code);  // changes the colour of what follows, when it is another one
   void Put(std::string_view text, size_t columns, Ink ink);
 
   const Terminal terminal_;
   std::string out_;
+  std::string_view code_;  // the colour now; empty: none
   size_t column_ = 0;
 };
 
