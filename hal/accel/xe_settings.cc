@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "hal/accel/pci_settings.h"
@@ -92,7 +93,12 @@ class XePoolSetting : public Setting {
       for (const auto& [vf, quota] : now) {
         const int64_t wanted = QuotaOf(*want, vf);
         if (wanted == quota || (wanted > quota) != more) continue;
-        DRAPCI_CHECK(WriteNumber(host_.sysfs, XeProfilePath(pf, vf, kXeVram), wanted));
+        auto written = WriteNumber(host_.sysfs, XeProfilePath(pf, vf, kXeVram), wanted);
+        if (written) continue;
+        Error error = std::move(written).error();
+        // Somebody has taken the memory meanwhile: no reason to hold up who goes.
+        if (more && error.code == Code::kExhausted) error.code = Code::kConflict;
+        return Fail(std::move(error));
       }
     }
     return {};

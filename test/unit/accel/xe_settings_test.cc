@@ -37,6 +37,15 @@ TEST_F(XeSettings, ThePoolIsPutBackWhateverTheOrder) {
   EXPECT_FALSE(Find("xe.pool").Satisfies("vf1=0", "vf1=5"));
 }
 
+TEST_F(XeSettings, WhatSomebodyHasTakenFromThePoolIsLeftToThem) {
+  ASSERT_EQ(MakeVfsWithoutDriver(2), 0);
+  ASSERT_TRUE(Set("xe.pool", kCard, "none"));
+  machine_->kernel.faults().FailWrite("*/vram_quota", ENOMEM);
+  EXPECT_EQ(Set("xe.pool", kCard, "vf0=4294967296 vf1=4294967296").error().code, Code::kConflict);
+  machine_->kernel.faults().FailWrite("*/vram_quota", EIO);
+  EXPECT_EQ(Set("xe.pool", kCard, "vf0=4294967296 vf1=4294967296").error().code, Code::kIo);
+}
+
 // --- xe.vf
 
 TEST_F(XeSettings, AQuotaIsNotChangedUnderADriver) {
