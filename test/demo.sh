@@ -87,7 +87,8 @@ if [ -n "$links" ]; then
 fi
 heading "The card, what is free of it, and who holds what (--svg draws a page)"
 show drapci map
-drapci map --svg | grep -q 'vf-kernel' || die "the SVG page does not name who holds VF 0"
+drapci map --svg > $work/map.svg
+grep -q 'vf-kernel' $work/map.svg || die "the SVG page does not name who holds VF 0"
 if drapci prepare --name thief --device pci-0000-02-00-0; then die "the whole card was given while its VFs are held"; fi
 
 heading "What a container runtime reads"
