@@ -69,6 +69,7 @@ class Reader : private ConfigFields {
         Path("kubeletRoot", config.kubelet_root),
         Path("claimDirectory", config.claim_dir),
         Path("images", config.image_dir),
+        Path("nvmlLibrary", config.nvml_library),
         Bool("standalone", config.standalone),
         Choice<LogLevel>("logLevel", config.log_level,
                          {{"error", LogLevel::kError},

@@ -39,7 +39,8 @@ struct Config {
   std::string control_socket = "/run/drapci/control.sock";
   std::string control_group = "drapci";  // of the socket, mode 0660; ignored when absent
   std::string kubelet_root = "/var/lib/kubelet";
-  std::string claim_dir;  // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
+  std::string claim_dir;     // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
+  std::string nvml_library;  // of NVIDIA's driver; empty: as the loader finds it
   std::string image_dir = "/var/lib/drapci/images";  // bitstreams for FPGA slots, root's alone
   bool standalone = false;                           // no kubelet sockets
   LogLevel log_level = LogLevel::kInfo;

@@ -12,6 +12,8 @@
 #include "hal/accel/idxd.h"
 #include "hal/accel/idxd_settings.h"
 #include "hal/accel/net_settings.h"
+#include "hal/accel/nvidia.h"
+#include "hal/accel/nvidia_settings.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/accel/qat.h"
 #include "hal/accel/qat_settings.h"
@@ -25,6 +27,7 @@ namespace {
 
 constexpr Family kFamilies[] = {
     {"dfl", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
+    {"nvidia", IsNvidiaGpu, MakeNvidiaAccelerator, AddNvidiaSettings},
     {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings},
     {"xe", IsXeFunction, MakeXeAccelerator, AddXeSettings},
     {"idxd", IsIdxdFunction, MakeIdxdAccelerator, AddIdxdSettings},

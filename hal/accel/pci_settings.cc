@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "hal/accel/amdgpu_kfd.h"
+#include "hal/accel/nvidia_nodes.h"
 #include "hal/base/parse.h"
 #include "hal/pci/device_nodes.h"
 #include "hal/pci/node_users.h"
@@ -103,6 +104,7 @@ class DriverSetting : public Setting {
     DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, address));
     if (now.driver.empty() || IsVfioDriver(now.driver) || now.driver == want.driver) return {};
     if (now.driver == kAmdDriver) return CheckAmdGpuUnused(host_.sysfs, address);
+    if (now.driver == kNvidiaDriver) return CheckNvidiaReleased(host_, address);
     DRAPCI_TRY(const std::vector<std::string> nodes, DeviceNodes(host_.sysfs, address));
     return CheckUnused(host_.sysfs, nodes, address.ToString());
   }

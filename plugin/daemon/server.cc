@@ -34,7 +34,8 @@ void LogGrpc(gpr_log_func_args* args) {
 Server::Server(const driver::Config& config)
     : config_(config),
       node_name_(config.node_name.empty() ? HostName() : config.node_name),
-      images_(config.image_dir) {
+      images_(config.image_dir),
+      nvml_(config.nvml_library.empty() ? hal::kNvmlLibrary : config.nvml_library) {
   // Better said now than by the runtime when a container starts.
   if (config_.network_devices == driver::NetworkDevices::kHook &&
       ::access(config_.hook.c_str(), X_OK) != 0) {
@@ -57,6 +58,7 @@ Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
       std::make_unique<hal::Host>(hal::Host{server->sysfs_, server->dev_, server->netlink_,
                                             server->namespaces_, *server->events_, server->clock_});
   server->host_->images = &server->images_;
+  server->host_->nvml = &server->nvml_;
   server->scanner_ = hal::MakeLibpciScanner(server->sysfs_);
   DRAPCI_TRY(server->node_, driver::Node::Open(*server->host_, *server->scanner_, server->config_));
   DRAPCI_CHECK(server->CheckSockets(sockets));

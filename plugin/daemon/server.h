@@ -7,6 +7,7 @@
 #include "driver/config.h"
 #include "driver/node.h"
 #include "hal/fpga/image_store.h"
+#include "hal/nvml/system_nvml.h"
 #include "hal/os/host.h"
 #include "hal/pci/scan.h"
 #include "plugin/claim_directory.h"
@@ -47,6 +48,7 @@ class Server {
   hal::KernelNetworkNamespaces namespaces_;
   hal::SystemClock clock_;
   hal::ImageStore images_;
+  hal::SystemNvml nvml_;  // loaded when there is a GPU to ask about
   std::unique_ptr<hal::DeviceEvents> events_;
   std::unique_ptr<hal::Host> host_;
   std::unique_ptr<hal::PciScanner> scanner_;

@@ -26,6 +26,7 @@ controlGroup: admins
 kubeletRoot: /data/kubelet
 claimDirectory: /etc/drapci/claims
 images: /srv/images
+nvmlLibrary: /opt/nvidia/libnvidia-ml.so.1
 standalone: true
 logLevel: debug
 stepTimeout: 2m
@@ -112,6 +113,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config.control_group, "admins");
   EXPECT_EQ(config.kubelet_root, "/data/kubelet");
   EXPECT_EQ(config.claim_dir, "/etc/drapci/claims");
+  EXPECT_EQ(config.nvml_library, "/opt/nvidia/libnvidia-ml.so.1");
   EXPECT_TRUE(config.standalone);
   EXPECT_EQ(config.log_level, LogLevel::kDebug);
   EXPECT_EQ(config.step_timeout_seconds, 120);
