@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
+#include <mutex>
 
 #include "hal/accel/dfl_fpga_settings.h"
 #include "hal/accel/function.h"
@@ -34,9 +34,7 @@ class DflFpgaAccelerator : public PciAccelerator {
   Result<Description> Describe(const std::set<std::string>& ours, Detail detail) const override {
     DRAPCI_TRY(Description description, DescribeFunction(ours, detail));
     DRAPCI_TRY(const std::optional<DflCard> card, FindDfl(host().sysfs, address()));
-    // Under VFIO nothing tells how many there are.
-    if (card) last_count_ = std::max(card->ports_num, 1);
-    const int count = last_count_;
+    const auto [count, interface] = LastKnown(card);
     description.counters.emplace(kCounter, count);
     description.scale = Scale{.unit = std::string(kCounter), .size = count};
     if (card) AddCardAttributes(*card, description, detail);
@@ -47,7 +45,7 @@ class DflFpgaAccelerator : public PciAccelerator {
     }
     description.parts.push_back(whole);
     for (int port = 0; port < count; ++port) {
-      description.parts.push_back(SlotPart(card, port, whole, detail));
+      description.parts.push_back(SlotPart(card, port, interface, whole, detail));
     }
     return description;
   }
@@ -112,7 +110,19 @@ class DflFpgaAccelerator : public PciAccelerator {
   }
 
  private:
+  // What the kernel tells of the slots while dfl-pci drives the card, and nobody under VFIO.
+  struct Slots {
+    int count = 1;
+    std::string interface;
+  };
+
   const PciAddress& address() const { return function().address; }
+
+  Slots LastKnown(const std::optional<DflCard>& card) const {
+    const std::lock_guard lock(mutex_);
+    if (card) slots_ = {.count = std::max(card->ports_num, 1), .interface = card->compat_id};
+    return slots_;
+  }
 
   // "PCI_0000_3B_00_0_SLOT0", of the variable that every device has.
   static std::string SuffixOf(const ContainerEdits& edits) {
@@ -142,8 +152,8 @@ class DflFpgaAccelerator : public PciAccelerator {
     }
   }
 
-  Part SlotPart(const std::optional<DflCard>& card, int index, const Part& whole,
-                Detail detail) const {
+  Part SlotPart(const std::optional<DflCard>& card, int index, const std::string& interface,
+                const Part& whole, Detail detail) const {
     Part part;
     part.name = SlotName(index);
     part.profile = kSlotProfile;
@@ -153,6 +163,7 @@ class DflFpgaAccelerator : public PciAccelerator {
     if (detail == Detail::kFull) {
       part.attributes = whole.attributes;
       part.attributes.emplace("slot", int64_t{index});
+      if (!interface.empty()) part.attributes.emplace(kInterfaceId, DashedUuid(interface));
     }
     const DflPort* port = card ? card->Port(index) : nullptr;
     if (port == nullptr) {
@@ -172,9 +183,6 @@ class DflFpgaAccelerator : public PciAccelerator {
 
   void AddSlotAttributes(const DflCard& card, const std::optional<std::string>& afu,
                          Part& part) const {
-    if (!card.compat_id.empty()) {
-      part.attributes.emplace(kInterfaceId, DashedUuid(card.compat_id));
-    }
     if (!afu) return;
     part.attributes.emplace("afu_id", DashedUuid(*afu));
     if (host().images == nullptr) return;
@@ -228,7 +236,8 @@ class DflFpgaAccelerator : public PciAccelerator {
                   .initially = {}};
   }
 
-  mutable std::atomic<int> last_count_ = 1;
+  mutable std::mutex mutex_;
+  mutable Slots slots_;
 };
 
 }  // namespace

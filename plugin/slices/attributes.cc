@@ -135,6 +135,7 @@ void AddPart(const hal::Part& part, Builder& add) {
   if (id) add.Text("deviceID", fmt::format("{:04x}", *id));
   add.Text("pf", Find<std::string>(part.attributes, "pf").value_or(""));
   add.Number("vf", Find<int64_t>(part.attributes, "vf"));
+  add.Text("interfaceID", Find<std::string>(part.attributes, "interface_id").value_or(""));
 }
 
 }  // namespace

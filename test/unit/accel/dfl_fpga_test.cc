@@ -161,6 +161,7 @@ TEST_F(DflFamily, UnderVfioTheSlotsAreKnownAndNotThere) {
   const Description now = Look(*card, {"pci.driver 0000:3b:00.0"}).value();
   EXPECT_THAT(now.counters, ElementsAre(Pair("slots", 2)));
   EXPECT_THAT(now.parts.at(1).unusable, HasSubstr("not bound to dfl-pci"));
+  EXPECT_TRUE(now.parts.at(1).attributes.contains("interface_id"));
   EXPECT_EQ(setting().Probe(kSlot0).error().code, Code::kGone);
 }
 

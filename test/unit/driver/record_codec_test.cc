@@ -41,7 +41,8 @@ ClaimRecord FullRecord() {
                              .admin_access = true,
                              .access = hal::Access::kVfio,
                              .share = {{"bandwidth", 200'000'000}, {"memory", INT64_MAX}},
-                             .network = FullNetwork()};
+                             .network = FullNetwork(),
+                             .image = hal::ImageRequest{.name = "nlb.gbs", .digest = "00ff"}};
   record.request.alias = "nic";
   record.request.devices = {
       device,
@@ -176,8 +177,8 @@ TEST(RecordCodec, ARecordThatUsesNothingNewReadsLikeOneOfTheVersionBefore) {
   record.request.devices.erase(record.request.devices.begin());
   record.answer.devices = {{.request = record.request.devices[0]}};
   const std::string text = EncodeRecord(record);
-  for (const char* key : {"alias", "preparedAt", "shareID", "share\"", "network", "address",
-                          "interfaces", "advisory"}) {
+  for (const char* key : {"alias", "preparedAt", "shareID", "share\"", "network", "image",
+                          "address", "interfaces", "advisory"}) {
     EXPECT_EQ(text.find(fmt::format("\"{}", key)), std::string::npos) << key << " in " << text;
   }
 }
@@ -286,6 +287,9 @@ TEST(RecordCodec, AWrongFieldOfAnInterfaceIsNamed) {
     EXPECT_THAT(Refusal(text.dump()), HasSubstr("record.devices[0].network." + key)) << value;
   }
   const std::vector<std::tuple<std::string, json, std::string>> cases = {
+      {"/devices/0/image", 5, "record.devices[0].image is no object"},
+      {"/devices/0/image/name", 5, "record.devices[0].image.name"},
+      {"/devices/0/image/sha256", 5, "record.devices[0].image.sha256"},
       {"/devices/0/network", 5, "record.devices[0].network is no object"},
       {"/devices/0/network/vlan", -1, "network.vlan is not 0 to 2147483647"},
       {"/devices/0/network/qos", int64_t{1} << 40, "network.qos is not 0 to"},
