@@ -152,6 +152,20 @@ TEST_F(DflFamily, VfioIsForTheWholeCardAndImagesAreForSlots) {
   EXPECT_EQ(plan.at(0).value, "vfio-pci override=vfio-pci");
 }
 
+TEST_F(DflFamily, WhatHasNoSlotsTakesNoImage) {
+  ASSERT_TRUE(machine_.kernel.AddFunction(sim::Plain("0000:05:00.0")));
+  const std::vector<PciFunction> functions = machine_.scanner.Scan().value();
+  for (const PciFunction& function : functions) {
+    if (function.address == card_) continue;
+    const Family* family = MatchFamily(function);
+    const auto other = family->make(machine_.host, function, {}, "");
+    PartRequest request = Asking("sort.gbs");
+    request.part = "";
+    EXPECT_THAT(other->Plan(Look(*other).value(), request).error().what,
+                HasSubstr("has no slot for an image"));
+  }
+}
+
 TEST_F(DflFamily, UnderVfioTheSlotsAreKnownAndNotThere) {
   const auto card = Make();
   std::ignore = Look(*card);
@@ -239,6 +253,9 @@ TEST_F(DflFamily, AFailedProgrammingLeavesTheSlotInResetAndSaysTheManagersReason
   // The other slot may be in use: its node would go.
   const auto back = Apply("base.gbs");
   EXPECT_THAT(back.error().what, HasSubstr("unbind and bind 0000:3b:00.0"));
+  Store("/sys/bus/pci/drivers/dfl-pci/unbind", test::kCard);
+  Store("/sys/bus/pci/drivers/dfl-pci/bind", test::kCard);
+  EXPECT_EQ(Probe(), ValueOf("base.gbs"));
 }
 
 TEST_F(DflFamilyOfOneSlot, ThePreviousImageComesBackAfterAFailureByBindingAnew) {

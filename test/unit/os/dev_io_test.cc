@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "test/unit/os/temporary_directory.h"
 
 namespace drapci::hal {
 namespace {
@@ -22,6 +25,22 @@ TEST(KernelDevIo, OpensForThisProcessOnly) {
   KernelDevIo dev;
   const UniqueFd fd = dev.Open("/dev/null", O_RDWR).value();
   EXPECT_TRUE(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC);
+}
+
+TEST(KernelDevIo, PrefersWhatStandsForANodeInTheRelay) {
+  const test::TemporaryDirectory relay;
+  relay.Put("shared/dev/null", "shared");
+  relay.Put("alone/dev/null", "alone");
+  KernelDevIo dev(relay.path());
+  const auto first_byte = [&dev](const char* path, int flags) {
+    const UniqueFd fd = dev.Open(path, flags).value();
+    char byte = 0;
+    return ::read(fd.get(), &byte, 1) == 1 ? byte : '-';
+  };
+  EXPECT_EQ(first_byte("/dev/null", O_RDONLY), 's');
+  EXPECT_EQ(first_byte("/dev/null", O_RDONLY | O_EXCL), 'a');
+  EXPECT_EQ(first_byte("/dev/zero", O_RDONLY), '\0');
+  EXPECT_EQ(dev.Open("/dev/../dev/null", O_RDONLY).error().code, Code::kInvalid);
 }
 
 TEST(KernelDevIo, IoctlKeepsTheErrno) {
