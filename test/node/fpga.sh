@@ -79,6 +79,18 @@ holds "the other one is given as it is" done_by prepare --name e --device "$two-
 holds "the card cannot be given meanwhile" refused "$two" prepare --name f --device "$two"
 holds "one is released" done_by unprepare d
 holds "and the other" done_by unprepare e
+"$DRAPCI_SIM" inject fault /dev/dfl-fme.1 ETIMEDOUT --count 1
+holds "on a card of two slots a failure says what is left to do" refused 'ETIMEDOUT.*unbind and bind 0000:86:00.0' \
+  prepare --name g --device "$two-slot0" --config "$(with sort2.gbs)"
+holds "the claim stays listed" like "$(claim_state g)" .
+holds "its slot is in reset" like "$(afu_of 0000:86:00.0 0)" 'busy'
+holds "the other one can be given" done_by prepare --name h --device "$two-slot1"
+holds "and released" done_by unprepare h
+echo 0000:86:00.0 > "$bus/drivers/dfl-pci/unbind"
+echo 0000:86:00.0 > "$bus/drivers/dfl-pci/bind"
+holds "after that the claim can be ended" done_by unprepare g
+holds "and the slot has what it had" afu_is 0000:86:00.0 0 $base2
+holds "all agree" clean
 holds "the whole card goes to VFIO" \
   done_by prepare --name f --device "$two" --config "$work/vfio.yaml"
 holds "and comes back" done_by unprepare f
