@@ -181,8 +181,18 @@ void NvidiaGpu::FindForeign(const std::set<std::string>& ours, const Card& card,
     if (slot == nullptr) continue;
     for (const auto& [counter, amount] : slot->consumes) {
       int64_t& stock = now.counters[counter];
-      if (!counter.starts_with("memory-slice-")) stock = std::max<int64_t>(stock - amount, 0);
+      stock = std::max<int64_t>(stock - amount, 0);
     }
+  }
+  if (card.instances.empty()) return;
+  for (Part& part : now.parts) {
+    for (const auto& [counter, amount] : part.consumes) {
+      if (amount <= now.counters.at(counter) || !part.unusable.empty()) continue;
+      part.unusable = fmt::format("what somebody else has made leaves {} of its {} {}",
+                                  now.counters.at(counter), amount, counter);
+    }
+    // It is for its reason that it is refused, and not for want of what it would take.
+    if (!part.unusable.empty()) part.consumes.clear();
   }
 }
 

@@ -208,6 +208,7 @@ TEST_F(NvidiaFamily, LeavesAloneWhatSomebodyElseHasMade) {
     EXPECT_EQ(Find(now, part)->unusable, "") << part;
   }
   EXPECT_EQ(now.counters.at("compute_slices"), 5);
+  EXPECT_EQ(now.counters.at("memory-slice-2"), 0);
   const auto off = Set(kMigModeSetting, kGpu, "disabled");
   ASSERT_FALSE(off);
   EXPECT_EQ(off.error().code, Code::kConflict);

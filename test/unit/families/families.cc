@@ -265,11 +265,47 @@ Family Qat() {
                                .reason = "somebody else has made 16 virtual functions"}};
 }
 
+Family Nvidia() {
+  const std::string gpu = "pci-0000-1b-00-0";
+  const std::vector<Wish> other{{.device = gpu + "-1g-10gb-6"}};
+  const int64_t gib = int64_t{1} << 30;
+  hal::AcceleratorPolicy shares;
+  shares.shares = true;
+  return {.name = "nvidia",
+          .board = "dgx-h100",
+          .card = "0000:1b:00.0",
+          .claims = {{.name = "FirstPartition",
+                      .wishes = {{.device = gpu + "-3g-40gb-0"}},
+                      .in_cdi = {"/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-caps/nvidia-cap",
+                                 "NVIDIA_VISIBLE_DEVICES=void",
+                                 "DRAPCI_UUID_PCI_0000_1B_00_0_3G_40GB_0=MIG-"}},
+                     {.name = "SecondPartition",
+                      .wishes = {{.device = gpu + "-1g-10gb-5"}},
+                      .other = other,
+                      .in_cdi = {"/dev/nvidia-caps/nvidia-cap"}},
+                     {.name = "PartitionsOfTwoGpus",
+                      .wishes = {{.device = gpu + "-1g-10gb-me-6"},
+                                 {.device = gpu + "-2g-20gb-4"},
+                                 {.device = "pci-0000-43-00-0-7g-80gb-0"}}},
+                     {.name = "WholeByKernel",
+                      .wishes = {{.device = gpu}},
+                      .in_cdi = {"/dev/nvidia0", "/dev/nvidia-uvm"}},
+                     {.name = "WholeByVfio",
+                      .wishes = {{.device = gpu, .access = Access::kVfio}},
+                      .in_cdi = {"/dev/vfio/vfio"}},
+                     {.name = "SecondShare",
+                      .wishes = {{.device = gpu, .share = {{"memory", 10 * gib}}}},
+                      .other = {{.device = gpu, .share = {{"memory", 20 * gib}}}},
+                      .policy = shares,
+                      .in_cdi = {"/dev/nvidia0"}}},
+          .node = "/dev/nvidia0"};
+}
+
 }  // namespace
 
 std::span<const Family> AllFamilies() {
-  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),  Dfl(),
-                                            Idxd(),  Iaa(),    Qat(), Function()};
+  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),     Dfl(),     Idxd(),
+                                            Iaa(),   Qat(),    Nvidia(), Function()};
   return families;
 }
 

@@ -58,6 +58,23 @@ void Insert(sim::Kernel& kernel, const std::string& board) {
   ASSERT_TRUE(installed) << installed.error().what;
 }
 
+std::string AttributesBelow(sim::Kernel& kernel, const std::string& dir) {
+  std::string text;
+  const auto names = kernel.List(dir);
+  if (!names) return text;
+  for (const std::string& name : *names) {
+    if (IsPassing(name) || hal::PciAddress::Parse(name)) continue;
+    const std::string path = fmt::format("{}/{}", dir, name);
+    const auto status = kernel.Stat(path, false);
+    if (!status) continue;
+    if (status->type == sim::FileType::kDirectory) text += AttributesBelow(kernel, path);
+    if (status->type != sim::FileType::kFile || (status->mode & 0444) == 0) continue;
+    const auto value = kernel.Read(path);
+    text += fmt::format("{}={}\n", path, value ? *value : fmt::format("errno {}", value.error()));
+  }
+  return text;
+}
+
 FamilyWorld::FamilyWorld(const FamilyCase& with)
     : World(ConfigOf(with), [&](sim::Kernel& kernel) { Insert(kernel, with.family->board); }),
       case_(with),
@@ -65,6 +82,18 @@ FamilyWorld::FamilyWorld(const FamilyCase& with)
   ::umask(022);
   for (const auto& [name, content] : with.family->images) image_dir_.Put(name, content);
   host.images = &images_;
+  const std::vector<sim::FunctionSpec> specs = machine.kernel.Specs();
+  if (std::ranges::none_of(specs, [](const auto& spec) { return spec.model.contains("nvml"); })) {
+    return;
+  }
+  gpus = std::make_unique<sim::SimulatedGpus>(machine.kernel, [this] { return MayChangeGpu(); });
+  host.nvml = gpus.get();
+}
+
+Result<> FamilyWorld::MayChangeGpu() {
+  if (!fuse.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+  if (gpu_calls++ == refused_gpu_call) return Fail(Code::kIo, "the GPU refuses this call");
+  return {};
 }
 
 void FamilyWorld::Begin() {
@@ -85,26 +114,14 @@ Result<driver::Manager::DryRun> FamilyWorld::PlanIt() {
   return promise.get_future().get();
 }
 
-void FamilyWorld::Dump(const std::string& dir, std::string& text) {
-  const auto names = machine.kernel.List(dir);
-  if (!names) return;
-  for (const std::string& name : *names) {
-    if (IsPassing(name) || hal::PciAddress::Parse(name)) continue;
-    const std::string path = fmt::format("{}/{}", dir, name);
-    const auto status = machine.kernel.Stat(path, false);
-    if (!status) continue;
-    if (status->type == sim::FileType::kDirectory) Dump(path, text);
-    if (status->type != sim::FileType::kFile || (status->mode & 0444) == 0) continue;
-    const auto value = machine.kernel.Read(path);
-    text += fmt::format("{}={}\n", path, value ? *value : fmt::format("errno {}", value.error()));
-  }
-}
-
 std::string FamilyWorld::State() {
   std::string text = Hardware();
   const auto card = hal::PciAddress::Parse(case_.family->card);
-  if (const auto dir = machine.kernel.Resolve(card->SysfsPath())) Dump(*dir, text);
-  for (const std::string& dir : case_.family->state) Dump(dir, text);
+  if (const auto dir = machine.kernel.Resolve(card->SysfsPath())) {
+    text += AttributesBelow(machine.kernel, *dir);
+  }
+  for (const std::string& dir : case_.family->state) text += AttributesBelow(machine.kernel, dir);
+  if (gpus) text += gpus->Dump();
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "hal/fpga/image_store.h"
+#include "test/sim/nvml/simulated_gpus.h"
 #include "test/unit/driver/world.h"
 #include "test/unit/families/family.h"
 #include "test/unit/os/temporary_directory.h"
@@ -13,8 +14,13 @@ namespace drapci::test {
 // Puts a board of test/sim/boards ("sriov-nic:vfs=4") into the machine.
 void Insert(sim::Kernel& kernel, const std::string& board);
 
+// Every attribute below `dir` that can be read: all that a claim may have changed. Numbers that the
+// kernel hands out are left out, and the functions below a bridge.
+std::string AttributesBelow(sim::Kernel& kernel, const std::string& dir);
+
 struct FamilyWorld : driver::World {
   explicit FamilyWorld(const FamilyCase& with);
+  ~FamilyWorld() { manager.reset(); }
 
   // Boots, and prepares the other claim where the case has one.
   void Begin();
@@ -22,13 +28,15 @@ struct FamilyWorld : driver::World {
   Result<driver::PreparedClaim> PrepareIt();
   Result<driver::Manager::DryRun> PlanIt();
 
-  // Every attribute of the card that can be read, and what the model knows besides: all that a
-  // claim may have changed. Numbers that the kernel hands out are left out.
+  // AttributesBelow() the card, and what the model knows besides.
   std::string State();
 
- private:
-  void Dump(const std::string& dir, std::string& text);
+  // The changes that NVIDIA's library was asked for so far, and which of them it refuses.
+  int gpu_calls = 0, refused_gpu_call = -1;
+  std::unique_ptr<sim::SimulatedGpus> gpus;  // null on boards without any
 
+ private:
+  Result<> MayChangeGpu();
   const FamilyCase case_;
   const TemporaryDirectory image_dir_;
   hal::ImageStore images_;
