@@ -46,6 +46,10 @@ TEST(Examples, TakeAQueueAndAShareOfAQueue) {
   EXPECT_EQ(Example("qat.yaml").access, hal::Access::kVfio);
 }
 
+TEST(Examples, TakeAPartitionOfAGpu) {
+  EXPECT_EQ(Example("nvidia.yaml").device, "pci-0000-1b-00-0-1g-10gb-6");
+}
+
 TEST(Examples, ProgramASlot) {
   const auto image = Example("dfl.yaml").image;
   ASSERT_TRUE(image);
