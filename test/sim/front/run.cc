@@ -16,6 +16,7 @@
 #include "test/sim/front/control.h"
 #include "test/sim/front/fuse_devices.h"
 #include "test/sim/front/fuse_sysfs.h"
+#include "test/sim/front/gpus.h"
 #include "test/sim/front/namespaces.h"
 #include "test/sim/front/process.h"
 #include "test/sim/front/relay.h"
@@ -96,6 +97,7 @@ Result<int> Run(const RunOptions& options) {
   DRAPCI_CHECK(MakePrivateDev());
   DRAPCI_CHECK(MakePrivateRun());
   for (const DeviceNode& node : machine.kernel.Nodes()) DRAPCI_CHECK(MakeNode(node));
+  DRAPCI_TRY(auto environment, ServeGpus(machine.kernel));
   DRAPCI_TRY(UeventSocket opened, UeventSocket::Open());
   auto socket = std::make_unique<UeventSocket>(std::move(opened));
   machine.kernel.OnEvent(
@@ -107,9 +109,10 @@ Result<int> Run(const RunOptions& options) {
   setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1);
   if (options.udevd) DRAPCI_CHECK(StartUdevd(machine.kernel));
 
-  DRAPCI_TRY(pid_t command, Start(options.command, {{kSocketVariable, kSocket},
-                                                    {hal::kNetlinkRelayVariable, kRelaySocket},
-                                                    {hal::kDeviceRelayVariable, kDeviceRelay}}));
+  environment.emplace_back(kSocketVariable, kSocket);
+  environment.emplace_back(hal::kNetlinkRelayVariable, kRelaySocket);
+  environment.emplace_back(hal::kDeviceRelayVariable, kDeviceRelay);
+  DRAPCI_TRY(pid_t command, Start(options.command, environment));
   int status = WaitFor(command);
   // What still waits in the model is let go, so that nothing that is killed hangs in a write.
   machine.kernel.ClearFaults();

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "hal/base/parse.h"
-#include "test/sim/nvml/boards.h"
+#include "test/sim/nvml/board_gpus.h"
 
 namespace drapci::sim {
 namespace {
@@ -18,17 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 using hal::PciAddress;
 
-constexpr unsigned kMajor = 740;  // of no real device
-
 std::string TemporaryDirectory() {
   std::string pattern = (fs::temp_directory_path() / "drapci-gpus-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
   return pattern;
-}
-
-bool IsBound(const Kernel& kernel, const PciAddress& address) {
-  const auto state = kernel.State(address);
-  return state && state->driver == "nvidia";
 }
 
 }  // namespace
@@ -40,23 +33,10 @@ SimulatedGpus::SimulatedGpus(Kernel& kernel, std::function<Result<>()> may_chang
       file_(directory_ + "/state.json"),
       library_(DRAPCI_SIM_NVML_LIBRARY) {
   ::setenv(nvml::kStateVariable, file_.path().c_str(), 1);
-  nvml::State state;
-  state.capabilities = directory_ + "/proc-driver";
-  uint32_t minor = 0;
-  for (const FunctionSpec& spec : kernel.Specs()) {
-    const auto model = spec.model.find("nvml");
-    if (model == spec.model.end()) continue;
-    auto gpu = nvml::MakeGpu(model->second, spec.address.ToString(), minor++);
-    if (!gpu) throw std::runtime_error(gpu.error().what);
-    gpu->bound = IsBound(kernel, spec.address);
-    state.gpus.push_back(*std::move(gpu));
-  }
-  if (auto made = file_.Create(state); !made) throw std::runtime_error(made.error().what);
-  for (const auto& [node, number] : {std::pair{"/dev/nvidiactl", 255U},
-                                     {"/dev/nvidia-uvm", 256U},
-                                     {"/dev/nvidia-uvm-tools", 257U}}) {
-    kernel.SetNode({.path = node, .major = kMajor, .minor = number});
-  }
+  auto state = nvml::StateOf(kernel, directory_ + "/proc-driver");
+  if (!state) throw std::runtime_error(state.error().what);
+  if (auto made = file_.Create(*state); !made) throw std::runtime_error(made.error().what);
+  for (const DeviceNode& node : nvml::CommonNodes()) kernel.SetNode(node);
   Mirror();
   kernel.OnEvent([this, alive = std::weak_ptr<bool>(alive_)](const Uevent& event) {
     if (alive.lock()) NoticeBinding(event);
@@ -86,24 +66,14 @@ void SimulatedGpus::Mirror() {
     const std::string_view number = std::string_view(text).substr(kMinor.size());
     const auto minor = ParseInt<unsigned>(number.substr(0, number.find('\n')));
     if (!minor) continue;
-    kernel_.SetNode({.path = fmt::format("/dev/nvidia-caps/nvidia-cap{}", *minor),
-                     .major = kMajor + 1,
-                     .minor = *minor});
+    kernel_.SetNode(nvml::CapabilityNode(*minor));
   }
 }
 
 void SimulatedGpus::NoticeBinding(const Uevent& event) {
-  if (event.subsystem != "pci" || (event.action != "bind" && event.action != "unbind")) return;
-  const auto address = PciAddress::Parse(event.devpath.substr(event.devpath.rfind('/') + 1));
-  if (!address) return;
-  const bool bound = event.action == "bind" && event.Property("DRIVER") == "nvidia";
-  Change([&](nvml::State& state) {
-    nvml::Gpu* gpu = nvml::FindGpu(state, address->ToString());
-    if (gpu == nullptr || gpu->bound == bound) return;
-    gpu->bound = bound;
-    if (!gpu->mig_needs_reset) gpu->mig_pending = false;  // forgotten without the driver
-    nvml::ResetGpu(*gpu);
-  });
+  if (auto noticed = nvml::NoticeBinding(file_, event); !noticed) {
+    throw std::runtime_error(noticed.error().what);
+  }
 }
 
 void SimulatedGpus::Change(const std::function<void(nvml::State&)>& change) {

@@ -1,7 +1,6 @@
-// NVIDIA's GPUs of a simulated machine: those functions of its boards that say which GPU of
-// boards.h they are (`model: {nvml: h100-80}`) are known to the stand-in library, which drapci's
-// own code for NVML calls; /proc/driver/nvidia and the nodes of capabilities appear in the machine
-// as its driver would make them, and binding and unbinding the driver is seen.
+// NVIDIA's GPUs of a simulated machine (board_gpus.h) for unit tests: the stand-in library, called
+// by drapci's own code for NVML; /proc/driver/nvidia and the nodes of capabilities appear in the
+// machine as its driver would make them, and binding and unbinding the driver is seen.
 //
 // One at a time in a process: the library finds its state by an environment variable.
 #pragma once
