@@ -67,6 +67,14 @@ Result<> Executor::Bring(const Step& step, const std::string& value) const {
                                      step.target, value, after));
 }
 
+// Many a kernel driver says ENODEV for other reasons as well: what can be read is there.
+bool Executor::IsGone(const Step& step) const {
+  const auto setting = FindSetting(settings_, step.setting);
+  if (!setting) return false;
+  const auto now = (*setting)->Probe(step.target);
+  return !now && now.error().code == Code::kGone;
+}
+
 Result<> Executor::Do(const Plan& plan) const {
   for (const Step& step : plan) {
     auto brought = Bring(step, step.want);
@@ -82,7 +90,7 @@ Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>
   for (const Step& step : plan | std::views::reverse) {
     if (keep(step)) continue;
     auto undone = Bring(step, step.before);
-    if (undone || undone.error().code == Code::kGone) continue;
+    if (undone || (undone.error().code == Code::kGone && IsGone(step))) continue;
     if (undone.error().code == Code::kConflict || step.advisory) {
       Log(LogLevel::kWarning, "left as it is: {}", undone.error().what);
       continue;

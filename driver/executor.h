@@ -48,6 +48,7 @@ class Executor {
 
  private:
   Result<> Bring(const Step& step, const std::string& value) const;
+  bool IsGone(const Step& step) const;
 
   hal::Host& host_;
   const hal::SettingTable& settings_;

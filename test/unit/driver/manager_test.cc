@@ -249,6 +249,19 @@ TEST(Unprepare, TellsWhatCannotBePutBackAndFinishesWhenItCan) {
   EXPECT_EQ(world.Hardware(), before);
 }
 
+TEST(Unprepare, DoesNotTakeACardForGoneThatOnlySaysSo) {
+  World world;
+  world.Boot();
+  const std::string before = world.Hardware();
+  ASSERT_TRUE(world.Prepare("a", {kVf0}));
+  world.machine.kernel.faults().FailWrite("*/sriov_numvfs", ENODEV, 1);
+  const auto refused = world.Unprepare("a");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what, HasSubstr("ENODEV"));
+  ASSERT_TRUE(world.Unprepare("a"));
+  EXPECT_EQ(world.Hardware(), before);
+}
+
 TEST(Recovery, MakesClaimsAgainAfterTheMachineHasBooted) {
   World world;
   world.Boot("boot-1");
