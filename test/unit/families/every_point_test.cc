@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
+#include <algorithm>
 
 #include "test/unit/families/family_world.h"
 
@@ -13,11 +13,28 @@ using driver::ClaimState;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A path's first write takes the fault, so that its later ones would only repeat the trial.
-std::vector<sim::WriteRecord> OncePerPath(std::vector<sim::WriteRecord> writes) {
-  std::set<std::string> seen;
-  std::erase_if(writes, [&](const auto& write) { return !seen.insert(write.path).second; });
-  return writes;
+struct Refusal {
+  std::string path;
+  int error;
+};
+
+// Each path that is written to, refused with each errno; with many paths three errnos each, all of
+// them over the paths. A path's first write takes the fault, so later ones are not tried.
+std::vector<Refusal> Refusals(const std::vector<sim::WriteRecord>& writes,
+                              const std::vector<int>& errors) {
+  constexpr size_t kFew = 8;
+  std::vector<std::string> paths;
+  for (const sim::WriteRecord& write : writes) {
+    if (std::ranges::find(paths, write.path) == paths.end()) paths.push_back(write.path);
+  }
+  std::vector<Refusal> refusals;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const size_t count = paths.size() <= kFew ? errors.size() : 3;
+    for (size_t k = 0; k < count; ++k) {
+      refusals.push_back({.path = paths[i], .error = errors[(i + k) % errors.size()]});
+    }
+  }
+  return refusals;
 }
 
 class EveryPoint : public testing::TestWithParam<FamilyCase> {
@@ -90,27 +107,26 @@ TEST_P(EveryPoint, ARefusedWriteUndoesThePrepareAndNamesPathAndErrno) {
     undone = world.State();
     world.machine.kernel.ResetWrites();
     ASSERT_TRUE(world.PrepareIt());
-    writes = OncePerPath(world.machine.kernel.Writes());
+    writes = world.machine.kernel.Writes();
   }
-  for (const int error : {EBUSY, EINVAL, EIO, ENODEV, ENOSPC, EACCES, EOPNOTSUPP, EPERM}) {
-    for (const auto& [path, value, _] : writes) {
-      SCOPED_TRACE(ErrnoName(error) + " at the write of '" + value + "' to " + path);
-      FamilyWorld world(GetParam());
-      world.Begin();
-      world.machine.kernel.faults().FailWrite(path, error, 1);
-      const auto refused = world.PrepareIt();
-      if (refused) continue;  // the code had another way and took it
-      EXPECT_THAT(refused.error().what, HasSubstr(ErrnoName(error)));
-      // What rtnetlink changes has no path.
-      if (!path.starts_with("/net/")) {
-        EXPECT_THAT(refused.error().what, HasSubstr(path));
-      }
-      EXPECT_EQ(world.State(), undone);
-      EXPECT_FALSE(world.manager->FindClaim("a"));
-      EXPECT_THAT(world.Verify(), IsEmpty());
-      EXPECT_TRUE(world.PrepareIt());
-      Count(*GetParam().family, "refused writes");
+  for (const auto& [path, error] :
+       Refusals(writes, {EBUSY, EINVAL, EIO, ENODEV, ENOSPC, EACCES, EOPNOTSUPP, EPERM})) {
+    SCOPED_TRACE(ErrnoName(error) + " at the write to " + path);
+    FamilyWorld world(GetParam());
+    world.Begin();
+    world.machine.kernel.faults().FailWrite(path, error, 1);
+    const auto refused = world.PrepareIt();
+    if (refused) continue;  // the code had another way and took it
+    EXPECT_THAT(refused.error().what, HasSubstr(ErrnoName(error)));
+    // What rtnetlink changes has no path.
+    if (!path.starts_with("/net/")) {
+      EXPECT_THAT(refused.error().what, HasSubstr(path));
     }
+    EXPECT_EQ(world.State(), undone);
+    EXPECT_FALSE(world.manager->FindClaim("a"));
+    EXPECT_THAT(world.Verify(), IsEmpty());
+    EXPECT_TRUE(world.PrepareIt());
+    Count(*GetParam().family, "refused writes");
   }
 }
 
@@ -124,26 +140,24 @@ TEST_P(EveryPoint, ARefusedWriteOfAnUnprepareIsReportedAndDoneByTheNextOne) {
     ASSERT_TRUE(world.PrepareIt());
     world.machine.kernel.ResetWrites();
     ASSERT_TRUE(world.Unprepare("a"));
-    writes = OncePerPath(world.machine.kernel.Writes());
+    writes = world.machine.kernel.Writes();
   }
-  for (const int error : {EBUSY, EINVAL, EIO, EOPNOTSUPP, EPERM}) {
-    for (const auto& [path, value, _] : writes) {
-      SCOPED_TRACE(ErrnoName(error) + " at the write of '" + value + "' to " + path);
-      FamilyWorld world(GetParam());
-      world.Begin();
-      ASSERT_TRUE(world.PrepareIt());
-      world.machine.kernel.faults().FailWrite(path, error, 1);
-      const auto refused = world.Unprepare("a");
-      if (!refused) {
-        EXPECT_THAT(refused.error().what, HasSubstr(ErrnoName(error)));
-        EXPECT_TRUE(world.manager->FindClaim("a")) << "what is not undone stays known";
-        ASSERT_TRUE(world.Unprepare("a"));
-      }
-      EXPECT_EQ(world.State(), undone);
-      EXPECT_FALSE(world.manager->FindClaim("a"));
-      EXPECT_THAT(world.Verify(), IsEmpty());
-      Count(*GetParam().family, "refused writes");
+  for (const auto& [path, error] : Refusals(writes, {EBUSY, EINVAL, EIO, EOPNOTSUPP, EPERM})) {
+    SCOPED_TRACE(ErrnoName(error) + " at the write to " + path);
+    FamilyWorld world(GetParam());
+    world.Begin();
+    ASSERT_TRUE(world.PrepareIt());
+    world.machine.kernel.faults().FailWrite(path, error, 1);
+    const auto refused = world.Unprepare("a");
+    if (!refused) {
+      EXPECT_THAT(refused.error().what, HasSubstr(ErrnoName(error)));
+      EXPECT_TRUE(world.manager->FindClaim("a")) << "what is not undone stays known";
+      ASSERT_TRUE(world.Unprepare("a"));
     }
+    EXPECT_EQ(world.State(), undone);
+    EXPECT_FALSE(world.manager->FindClaim("a"));
+    EXPECT_THAT(world.Verify(), IsEmpty());
+    Count(*GetParam().family, "refused writes");
   }
 }
 
