@@ -170,7 +170,7 @@ void IdxdModel::MakeDevice() {
   text("pasid_enabled", pasid_ ? "1" : "0");
   text("clients", "0");
   text("errors", "00000000,00000000,00000000,00000000,00000000,00000000,00000000,00000000");
-  text("cdev_major", is_iax() ? "2046" : "2045");
+  text("cdev_major", is_iax() ? "2063" : "2062");
   if (!is_iax()) {
     text("max_batch_size", Given("max-batch-size", "1024"));
     text("max_read_buffers", Given("max-read-buffers", "96"));

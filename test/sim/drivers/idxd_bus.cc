@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned kDefaultDepth = 16;                  // idxd.h WQ_DEFAULT_QUEUE_DEPTH
 constexpr uint64_t kDefaultTransfer = 2ULL << 20;       // WQ_DEFAULT_MAX_XFER
 constexpr uint64_t kDefaultBatch = 32;                  // WQ_DEFAULT_MAX_BATCH
-constexpr unsigned kDsaMajor = 2045, kIaxMajor = 2046;  // see kVfioMajor
+constexpr unsigned kDsaMajor = 2062, kIaxMajor = 2063;  // see kVfioMajor
 
 // include/uapi/linux/idxd.h enum idxd_scmd_stat
 enum Status : uint32_t {

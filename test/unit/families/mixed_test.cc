@@ -1,15 +1,20 @@
 // A node with a bit of everything, a thousand random claims, and everything that can go wrong
 // meanwhile. DRAPCI_SEED chooses other claims and other accidents.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <latch>
 #include <random>
+#include <regex>
 
 #include "hal/accel/match.h"
 #include "hal/base/parse.h"
+#include "test/sim/drivers/dfl.h"
 #include "test/unit/families/family_world.h"
 
 namespace drapci::test {
@@ -20,21 +25,49 @@ using driver::DeviceRequest;
 using ::testing::IsEmpty;
 
 constexpr int kClaims = 1000, kCallers = 8;
+// What claims of slots ask for: no card takes all.
+const std::vector<std::string> kImages{"one.gbs", "two.gbs", "none.gbs"};
 
+// Of every kind of card, some are offered as they are and some as the operator can say.
 driver::Config MixedConfig() {
   driver::Config config;
   config.hook = "/hook";
-  driver::AcceleratorRule shared;  // one of the network cards is given in shares
-  shared.address = hal::PciAddress::Parse("0000:17:00.0");
-  shared.policy.shares = true;
-  shared.policy.bandwidth = 1'000'000'000;
-  config.accelerators.push_back(shared);
+  const auto with = [&](const char* address) -> hal::AcceleratorPolicy& {
+    driver::AcceleratorRule& rule = config.accelerators.emplace_back();
+    rule.address = hal::PciAddress::Parse(address);
+    return rule.policy;
+  };
+  for (const char* nic : {"0000:17:00.0", "0000:1f:00.0", "0000:6d:00.0"}) with(nic).shares = true;
+  with("0000:1b:00.0").vf_count = 3;
+  with("0000:23:00.0").vfs = hal::AcceleratorPolicy::Vfs::kFixed;
+  with("0000:3a:00.0").shares = true;
+  hal::AcceleratorPolicy& xe = with("0000:ba:00.0");
+  xe.shares = true;
+  xe.vfs = hal::AcceleratorPolicy::Vfs::kFixed;
+  with("0000:8a:00.0").allow_reset = true;
+  with("0000:f2:01.0").work_queues = {{.shared = false, .size = 64}, {.shared = true, .size = 32}};
+  with("0000:f3:00.0").services = "dc";
   return config;
+}
+
+// For each of the cards with slots: what it has at boot, and something else.
+std::map<std::string, std::string> Images() {
+  constexpr std::string_view kOne = "9346116d52125ba64f2b5a6a24da6d4e";
+  constexpr std::string_view kTwo = "69528db6eb31577a8c3668f9faa081f6";
+  return {{"one-base.gbs", sim::DflImage(kOne, "d8424dc4a4a3c413f89e433683f9040b")},
+          {"one.gbs", sim::DflImage(kOne, "331db30c988541ea9081f88b8f655caa")},
+          {"two-base.gbs", sim::DflImage(kTwo, "56e203e9864f49a7b94b12284c31e02b")},
+          {"two.gbs", sim::DflImage(kTwo, "5ac10ee5988541ea9081f88b8f655caa")}};
 }
 
 class Mixed : public testing::Test {
  protected:
-  Mixed() : world_(MixedConfig(), [](sim::Kernel& kernel) { Insert(kernel, "mixed-small"); }) {
+  Mixed()
+      : world_(MixedConfig(), [](sim::Kernel& kernel) { Insert(kernel, "mixed"); }),
+        images_(image_dir_.path(), ::getuid()) {
+    ::umask(022);
+    for (const auto& [name, content] : Images()) image_dir_.Put(name, content);
+    world_.host.images = &images_;
     if (const char* seed = std::getenv("DRAPCI_SEED")) {
       random_.seed(ParseInt<unsigned>(seed).value_or(1));
     }
@@ -53,6 +86,9 @@ class Mixed : public testing::Test {
     const driver::Device& device = Choose(accelerator.devices);
     wish.device = device.name;
     if (Roll(3) == 0) wish.access = hal::Access::kVfio;
+    if (device.part.profile == "slot" && Roll(3) != 0) {
+      wish.image = hal::ImageRequest{.name = Choose(kImages), .digest = {}};
+    }
     if (device.part.capacities.empty()) return wish;
     wish.share_id = fmt::format("share-{}", next_);
     for (const auto& [name, capacity] : device.part.capacities) {
@@ -114,17 +150,26 @@ class Mixed : public testing::Test {
   // And is over: a dead daemon starts, what was pulled comes back.
   void Recover() {
     world_.machine.kernel.ClearFaults();
+    std::set<std::string> back;
     if (Roll(3) == 0) {
-      for (const hal::PciAddress& card : pulled_) std::ignore = world_.machine.kernel.Plug(card);
-      pulled_.clear();
+      for (const hal::PciAddress& card : std::exchange(pulled_, {})) {
+        std::ignore = world_.machine.kernel.Plug(card);
+        back.insert(hal::AcceleratorName(card));
+      }
     }
     if (world_.fuse.blown()) {
       ++deaths_;
       world_.Boot();
+    } else {
+      ASSERT_TRUE(world_.manager->Look());  // the events of what was pulled and plugged
+      world_.manager->Settle();
     }
-    // A kubelet asks again for what was refused.
+    // A kubelet asks again for what was refused. Who held a card that was out has lost it.
     for (const ClaimRecord& record : world_.manager->Claims()) {
-      if (record.state == driver::ClaimState::kPrepared) continue;
+      const bool lost = std::ranges::any_of(record.holdings, [&](const driver::Holding& holding) {
+        return back.contains(holding.accelerator);
+      });
+      if (record.standing || (record.state == driver::ClaimState::kPrepared && !lost)) continue;
       const auto released = world_.Unprepare(record.request.uid);
       EXPECT_TRUE(released) << released.error().what;
     }
@@ -141,19 +186,46 @@ class Mixed : public testing::Test {
     return lines;
   }
 
+  // Of all the cards, in an order and with names that do not tell in which order they were plugged.
+  std::string State() {
+    sim::Kernel& kernel = world_.machine.kernel;
+    std::string attributes;
+    for (const hal::PciAddress& address : kernel.Functions()) {
+      if (const auto dir = kernel.Resolve(address.SysfsPath())) {
+        attributes += AttributesBelow(kernel, *dir);
+      }
+    }
+    static const std::regex kNumber(
+        "([/= ](dsa|iax|wq|engine|group|region|br|fpga|dfl-[a-z-]+\\.))[0-9]+");
+    attributes = std::regex_replace(attributes, kNumber, "$1");
+    std::vector<std::string_view> lines = Split(attributes, '\n');
+    std::ranges::sort(lines);
+    return fmt::format("{}{}", world_.Hardware(), fmt::join(lines, "\n"));
+  }
+
   void ExpectNothingGivenTwice() {
     std::map<std::string, std::map<std::string, int64_t>> used;
-    std::map<std::string, int> keys;
+    std::map<std::string, int> keys, holders;
     for (const ClaimRecord& record : world_.manager->Claims()) {
       if (record.standing) continue;
       for (const driver::Holding& holding : record.holdings) {
         EXPECT_EQ(++keys[holding.Key()], 1) << holding.Key();
+        ++holders[holding.accelerator];
         for (const auto& [counter, amount] : holding.consumes) {
           used[holding.accelerator][counter] += amount;
         }
       }
     }
     for (const auto& accelerator : world_.manager->CurrentSnapshot()->accelerators) {
+      if (holders.contains(accelerator.name)) ++held_[accelerator.family];
+      // Without its own driver many a card cannot say what it has. Then it is given as a whole.
+      const auto& attributes = accelerator.description.attributes;
+      const auto driver = attributes.find("driver");
+      if (driver != attributes.end() &&
+          driver->second != hal::AttributeValue(accelerator.home_driver)) {
+        EXPECT_LE(holders[accelerator.name], 1) << accelerator.name;
+        continue;
+      }
       for (const auto& [counter, amount] : used[accelerator.name]) {
         const auto stock = accelerator.description.counters.find(counter);
         ASSERT_NE(stock, accelerator.description.counters.end())
@@ -164,16 +236,19 @@ class Mixed : public testing::Test {
   }
 
   driver::World world_;
+  const TemporaryDirectory image_dir_;
+  hal::ImageStore images_;
   std::mt19937 random_{1};
   int next_ = 0;
   std::atomic<int> prepared_ = 0, released_ = 0, refused_ = 0;
   int deaths_ = 0;
+  std::map<std::string, int> held_;  // by family, in how many rounds
   std::vector<hal::PciAddress> pulled_;
 };
 
 TEST_F(Mixed, AThousandRandomClaimsLeaveNothingBehind) {
   world_.Boot();
-  const std::string before = world_.Hardware();
+  const std::string before = State();
   for (int round = 0; next_ < kClaims; ++round) {
     SCOPED_TRACE(fmt::format("round {}", round));
     Provoke();
@@ -185,13 +260,18 @@ TEST_F(Mixed, AThousandRandomClaimsLeaveNothingBehind) {
   }
   for (const hal::PciAddress& card : pulled_) ASSERT_TRUE(world_.machine.kernel.Plug(card));
   pulled_.clear();
+  ASSERT_TRUE(world_.manager->Look());
+  world_.manager->Settle();
   for (const ClaimRecord& record : world_.manager->Claims()) {
     if (record.standing) continue;
     const auto released = world_.Unprepare(record.request.uid);
     EXPECT_TRUE(released) << released.error().what;
   }
   EXPECT_THAT(world_.Verify(), IsEmpty());
-  EXPECT_EQ(world_.Hardware(), before);
+  EXPECT_EQ(State(), before);
+  for (const char* family : {"amdgpu", "dfl", "function", "idxd", "qat", "sriov", "xe"}) {
+    EXPECT_GT(held_[family], 0) << family;
+  }
   fmt::print("{} claims prepared, {} released, {} refused; {} deaths of the daemon\n",
              prepared_.load(), released_.load(), refused_.load(), deaths_);
 }
