@@ -328,7 +328,13 @@ Result<ContainerEdits> NvidiaGpu::Edits(const PartRequest& request, MonotonicTim
   }
   std::ranges::sort(nodes);
   nodes.erase(std::ranges::unique(nodes).begin(), nodes.end());
-  DRAPCI_TRY(ContainerEdits edits, EditsOfNodes(request.part, std::move(nodes), deadline));
+  auto made = EditsOfNodes(request.part, std::move(nodes), deadline);
+  if (!made) {
+    return Fail(
+        std::move(made).error().Within("nodes of the NVIDIA driver are made by nvidia-modprobe (-c "
+                                       "for GPUs, -f for capabilities)"));
+  }
+  ContainerEdits edits = *std::move(made);
   if (!uuid.empty()) edits.environment.emplace(Variable("UUID", request.part), uuid);
   // Images of CUDA say "all", by which NVIDIA's older hook would add every GPU of the machine.
   edits.environment.emplace("NVIDIA_VISIBLE_DEVICES", "void");

@@ -290,6 +290,19 @@ TEST_F(NvidiaFamily, AContainerGetsTheWholeGpu) {
   EXPECT_THAT(edits->device_nodes, Not(Contains("/dev/nvidia0")));
 }
 
+TEST_F(NvidiaFamily, SaysWhoMakesANodeThatIsMissing) {
+  ASSERT_TRUE(Make(kPart));
+  const auto instance = gpus_->GpuInstances(At(kGpu)).value().at(0);
+  machine_->kernel.SetFile(
+      "/proc/driver/nvidia/capabilities/gpu0/mig/gi" + std::to_string(instance.id) + "/access",
+      "DeviceFileMinor: 4000\nDeviceFileMode: 292\nDeviceFileModify: 1\n");
+  const auto edits = BoardMachine::Make(kGpu)->Edits({.part = kPart}, Deadline());
+  ASSERT_FALSE(edits);
+  EXPECT_EQ(edits.error().code, Code::kTimeout);
+  EXPECT_THAT(edits.error().what, HasSubstr("nvidia-modprobe"));
+  EXPECT_THAT(edits.error().what, HasSubstr("/dev/nvidia-caps/nvidia-cap4000"));
+}
+
 TEST_F(NvidiaFamily, TheDriverIsNotTakenFromUnderAnybody) {
   Open(4242, "nvidia-persiste", "/dev/nvidia0");
   const auto refused = Set("pci.driver", kGpu, "vfio-pci override=vfio-pci");
