@@ -18,6 +18,31 @@ constexpr const char* kCutFirst[] = {
     "serialNumber", "firmwareVersion", "linkWidth", "linkSpeed", "iommuGroup", "vfs",   "model",
     "vendor",       "class",           "driver",    "pf",        "vf",         "family"};
 
+// What families say of a part for as long as it is listed, and what it is published as.
+constexpr struct {
+  const char *from, *to;
+} kOfFamilies[] = {{"accelerator", "accelerator"},
+                   {"compute_partition", "computePartition"},
+                   {"gfx_target", "gfxTarget"},
+                   {"gpu", "gpu"},
+                   {"gpu_uuid", "gpuUUID"},
+                   {"interface_id", "interfaceID"},
+                   {"memory", "memory"},
+                   {"memory_partition", "memoryPartition"},
+                   {"memory_slices", "memorySlices"},
+                   {"model", "productName"},
+                   {"multiprocessors", "multiprocessors"},
+                   {"partition", "partition"},
+                   {"pf", "pf"},
+                   {"queue", "queue"},
+                   {"services", "services"},
+                   {"size", "entries"},
+                   {"slot", "slot"},
+                   {"unique_id", "uniqueID"},
+                   {"uuid", "uuid"},
+                   {"vf", "vf"},
+                   {"xccs", "xccs"}};
+
 constexpr bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -110,7 +135,8 @@ void AddCard(const driver::AcceleratorView& accelerator, Builder& add) {
     add.Text("vendor", function.vendor_name);
     add.Text("model", function.device_name);
     add.Text("class", fmt::format("{:06x}", function.class_code));
-    add.Text("kind", Kind(function.class_code));
+    // DSA and IAA call themselves base system peripherals.
+    add.Text("kind", accelerator.family == "idxd" ? "accelerator" : Kind(function.class_code));
   }
   if (function.serial_number) {
     add.Text("serialNumber", fmt::format("{:016x}", *function.serial_number));
@@ -133,9 +159,13 @@ void AddWhole(const driver::AcceleratorView& accelerator, Builder& add) {
 void AddPart(const hal::Part& part, Builder& add) {
   const auto id = ParseHex<uint16_t>(Find<std::string>(part.attributes, "device").value_or(""));
   if (id) add.Text("deviceID", fmt::format("{:04x}", *id));
-  add.Text("pf", Find<std::string>(part.attributes, "pf").value_or(""));
-  add.Number("vf", Find<int64_t>(part.attributes, "vf"));
-  add.Text("interfaceID", Find<std::string>(part.attributes, "interface_id").value_or(""));
+}
+
+void AddWhatFamiliesSay(const hal::Part& part, Builder& add) {
+  for (const auto& [from, to] : kOfFamilies) {
+    add.Text(to, Find<std::string>(part.attributes, from).value_or(""));
+    add.Number(to, Find<int64_t>(part.attributes, from));
+  }
 }
 
 }  // namespace
@@ -156,6 +186,7 @@ std::map<std::string, Attribute> AttributesOf(const driver::AcceleratorView& acc
   } else {
     AddPart(part, add);
   }
+  AddWhatFamiliesSay(part, add);
   add.Text(std::string(kStandard) + "pciBusID", LastingAddress(accelerator, part));
   if (!part.capacities.empty()) {
     add.Flag("enforced", std::ranges::all_of(part.capacities, [](const auto& capacity) {

@@ -58,13 +58,17 @@ class EveryGolden : public testing::TestWithParam<Golden> {
           ASSERT_TRUE(installed) << installed.error().what;
         }) {
     world_.Boot();
+    pools_ = Pools();
+  }
+
+  std::vector<Pool> Pools() {
     driver::Snapshot snapshot = *world_.manager->CurrentSnapshot();
     std::erase_if(snapshot.accelerators, [](const driver::AcceleratorView& card) {
       const auto& only = GetParam().only;
       return !only.empty() &&
              std::ranges::find(only, card.function.address.ToString()) == only.end();
     });
-    pools_ = plugin::slices::MakePools(snapshot, kOwner.driver_name, kOwner.node_name, {});
+    return plugin::slices::MakePools(snapshot, kOwner.driver_name, kOwner.node_name, {});
   }
 
   static driver::Config Config() {
@@ -110,6 +114,27 @@ TEST_P(EveryGolden, IsTakenByTheApiServer) {
     const auto answer = server.Post(apiserver::kSlices, nlohmann::json::parse(slice));
     EXPECT_EQ(answer.status, 201) << answer.raw.body;
   }
+}
+
+TEST_P(EveryGolden, StaysAsItIsWhileAPartIsClaimed) {
+  const std::vector<std::string> before = plugin::slices::Preview(kOwner, pools_);
+  for (const Pool& pool : pools_) {
+    const SliceDevice& first = pool.slices.back().devices.front();
+    driver::DeviceRequest wish{.request_names = {"r"}, .pool = pool.name, .device = first.name};
+    for (const auto& [name, capacity] : first.capacity) {
+      wish.share_id = "share";
+      wish.share[name] = capacity.policy->default_value;
+    }
+    if (first.name.contains("-00-0-vf")) wish.access = hal::Access::kVfio;
+    if (pool.name == kOwner.node_name) continue;
+    const auto prepared = world_.Prepare({.uid = first.name,
+                                          .namespace_name = "ns",
+                                          .name = "claim",
+                                          .alias = {},
+                                          .devices = {std::move(wish)}});
+    ASSERT_TRUE(prepared) << prepared.error().what;
+  }
+  EXPECT_EQ(plugin::slices::Preview(kOwner, Pools()), before);
 }
 
 // Whether the scheduler can allocate both.
