@@ -102,7 +102,9 @@ TEST_P(EveryGolden, IsWhatIsPublished) {
   EXPECT_EQ(kept.str(), text) << "see test/golden/README.md";
 }
 
-TEST_P(EveryGolden, IsTakenByTheApiServer) {
+using EveryBoard = EveryGolden;
+
+TEST_P(EveryBoard, IsTakenByTheApiServer) {
   apiserver::Harness server(36, {{"DRADeviceTaints", true},
                                  {"DRAPartitionableDevices", true},
                                  {"DRAConsumableCapacity", true}});
@@ -116,7 +118,7 @@ TEST_P(EveryGolden, IsTakenByTheApiServer) {
   }
 }
 
-TEST_P(EveryGolden, StaysAsItIsWhileAPartIsClaimed) {
+TEST_P(EveryBoard, StaysAsItIsWhileAPartIsClaimed) {
   const std::vector<std::string> before = plugin::slices::Preview(kOwner, pools_);
   for (const Pool& pool : pools_) {
     const SliceDevice& first = pool.slices.back().devices.front();
@@ -155,7 +157,7 @@ bool GoTogether(const std::vector<plugin::slices::CounterSet>& sets, const Slice
   return true;
 }
 
-TEST_P(EveryGolden, GivesNeitherAWholeWithItsPartsNorMoreThanThereIs) {
+TEST_P(EveryBoard, GivesNeitherAWholeWithItsPartsNorMoreThanThereIs) {
   for (const Pool& pool : pools_) {
     std::vector<plugin::slices::CounterSet> sets;
     std::vector<SliceDevice> devices;
@@ -183,6 +185,10 @@ std::string NameOf(const testing::TestParamInfo<Golden>& golden) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Boards, EveryGolden, testing::ValuesIn(kGoldens), NameOf);
+INSTANTIATE_TEST_SUITE_P(Boards, EveryBoard, testing::ValuesIn(kGoldens), NameOf);
+// Nothing in it is new to read.
+INSTANTIATE_TEST_SUITE_P(Mixed, EveryBoard,
+                         testing::Values(Golden{.name = "mixed", .board = "mixed"}), NameOf);
 
 }  // namespace
 }  // namespace drapci

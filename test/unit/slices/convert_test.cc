@@ -119,6 +119,22 @@ TEST(ConvertTest, TellsWhatAVfIs) {
   EXPECT_EQ(FindDevice(pools, kNic)->attributes.at("vfs"), Attribute(int64_t{2}));
 }
 
+TEST(ConvertTest, TellsWhatTheFamilySaysOfAPartButNotWhatChangesWithClaims) {
+  driver::AcceleratorView card = SriovCard(2, 2);
+  hal::Part& part = DeviceOf(card, "vf0").part;
+  part.attributes["model"] = std::string("Instinct");
+  part.attributes["memory"] = int64_t{1} << 36;
+  part.attributes["compute_partition"] = std::string("CPX");
+  part.attributes["afu_id"] = std::string("of the image that is loaded now");
+  const auto pools = Publish({card});
+  const auto& attributes = FindDevice(pools, kVf0)->attributes;
+  EXPECT_EQ(attributes.at("productName"), Attribute(std::string("Instinct")));
+  EXPECT_EQ(attributes.at("memory"), Attribute(int64_t{1} << 36));
+  EXPECT_EQ(attributes.at("computePartition"), Attribute(std::string("CPX")));
+  EXPECT_FALSE(attributes.contains("afu_id"));
+  EXPECT_FALSE(attributes.contains("afuID"));
+}
+
 TEST(ConvertTest, GivesVfsThatAreAlwaysThereTheirAddress) {
   auto card = SriovCard(2, 2);
   card.policy.vfs = hal::AcceleratorPolicy::Vfs::kFixed;
