@@ -2,10 +2,6 @@
 # MIG partitions on a simulated node: the daemon's own code for NVML calls the stand-in library, which also kills it in the
 # middle of each call that changes a GPU. DRAPCID, DRAPCI and DRAPCI_SIM name the programs; drapci-sim sets DRAPCI_SIM_NVML.
 # shellcheck disable=SC2016,SC2154,SC2317  # variables of the library, jq and sh; functions are called by `holds`
-if ! command -v jq > /dev/null; then
-  echo "jq is needed to change the state of the GPUs"
-  exit 77
-fi
 export CONFORMANCE_PF='0x10de 0x2330'  # the card that the library looks for
 # shellcheck source-path=SCRIPTDIR source=../vm/tests/lib.sh
 . "$(dirname "$0")/../vm/tests/lib.sh"
