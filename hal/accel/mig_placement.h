@@ -1,7 +1,7 @@
 // Where the partitions of an NVIDIA GPU (MIG) go, what they are called and what they take, decided
 // from the profiles and placements that the library tells. Pure.
 //
-// ResourceSlices are allocated from in order: the first device that fits is taken. So the order of
+// A scheduler takes devices in order: the first one that fits. So the order of
 // parts is what keeps a GPU from being cut up: first the profiles that take least, and of one
 // profile the places first that stand in the way of the fewest others.
 #pragma once
