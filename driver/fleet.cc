@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hal/accel/pci_settings.h"
 #include "hal/base/log.h"
 #include "hal/pci/host_use.h"
 
@@ -23,6 +24,32 @@ bool SameCard(const Facts& a, const Facts& b) {
 constexpr const char* kRemoved = "it has been removed";
 
 std::string Unreadable(Error error) { return std::move(error).Within("it cannot be read").what; }
+
+std::string DriverOf(const hal::Description& description) {
+  const auto driver = description.attributes.find("driver");
+  if (driver == description.attributes.end()) return {};
+  const auto* name = std::get_if<std::string>(&driver->second);
+  return name == nullptr ? std::string() : *name;
+}
+
+// While a claim has the whole card through VFIO, its own driver does not say what there is. It will
+// be there again: what was known stays listed, so that nothing is published for a while only.
+void KeepWhatIsKnown(const hal::Description& own, hal::Description& now) {
+  now.counters = own.counters;
+  now.scale = own.scale;
+  std::vector<hal::Part> parts;
+  for (const hal::Part& known : own.parts) {
+    hal::Part& part = parts.emplace_back(known);
+    const auto found = std::ranges::find(now.parts, known.name, &hal::Part::name);
+    if (found == now.parts.end()) {
+      if (part.unusable.empty()) part.unusable = "the card is bound to " + DriverOf(now);
+      continue;
+    }
+    part.unusable = found->unusable;
+    part.no_vfio = found->no_vfio;
+  }
+  now.parts = std::move(parts);
+}
 
 }  // namespace
 
@@ -140,10 +167,18 @@ bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
 void Fleet::Refresh(const std::string& name) {
   const auto accelerator = Find(name);
   if (!accelerator) return;  // gone: what was last known of it stays
-  auto now = (*accelerator)->Describe(changed_by_us_(name), hal::Accelerator::Detail::kFull);
+  const std::set<std::string> ours = changed_by_us_(name);
+  auto now = (*accelerator)->Describe(ours, hal::Accelerator::Detail::kFull);
   const std::lock_guard lock(mutex_);
   Unit& unit = units_.find(name)->second;
   if (now) {
+    const std::string key =
+        fmt::format("{} {}", hal::kDriverSetting, (*accelerator)->function().address.ToString());
+    if (!ours.contains(key)) {
+      unit.own = *now;
+    } else if (!unit.own.parts.empty() && DriverOf(*now) != DriverOf(unit.own)) {
+      KeepWhatIsKnown(unit.own, *now);
+    }
     unit.description = *std::move(now);
     return;
   }

@@ -62,6 +62,7 @@ class Fleet {
     std::unique_ptr<hal::Accelerator> accelerator;  // null: known from the journal only
     std::optional<Facts> facts;                     // nothing: gone
     hal::Description description;
+    hal::Description own;  // the last one with the card's own driver on it; no parts: never seen
   };
 
   hal::Host& host_;

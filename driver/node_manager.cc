@@ -171,9 +171,10 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
     for (Device& device : view.devices) {
       if (!device.part.capacities.empty()) {
         device.shared_by = ledger_.Sharers(view.name, device.name);
-        continue;
+        if (!device.shared_by.empty()) continue;
+      } else {
+        device.held_by = ledger_.Holder(device.name);
       }
-      device.held_by = ledger_.Holder(device.name);
       const auto room = ledger_.Check(device.held_by,
                                       {{.accelerator = view.name,
                                         .device = device.name,

@@ -139,6 +139,24 @@ TEST_P(EveryBoard, StaysAsItIsWhileAPartIsClaimed) {
   EXPECT_EQ(plugin::slices::Preview(kOwner, Pools()), before);
 }
 
+TEST_P(EveryBoard, StaysAsItIsWhileTheWholeIsClaimedForVfio) {
+  const std::vector<std::string> before = plugin::slices::Preview(kOwner, pools_);
+  for (const Pool& pool : pools_) {
+    for (const SliceDevice& device : pool.slices.back().devices) {
+      if (!pool.name.ends_with("/" + device.name) || !device.capacity.empty()) continue;
+      driver::DeviceRequest wish{.request_names = {"r"}, .pool = pool.name, .device = device.name};
+      wish.access = hal::Access::kVfio;
+      const auto prepared = world_.Prepare({.uid = device.name,
+                                            .namespace_name = "ns",
+                                            .name = "claim",
+                                            .alias = {},
+                                            .devices = {std::move(wish)}});
+      ASSERT_TRUE(prepared) << prepared.error().what;
+    }
+  }
+  EXPECT_EQ(plugin::slices::Preview(kOwner, Pools()), before);
+}
+
 // Whether the scheduler can allocate both.
 bool GoTogether(const std::vector<plugin::slices::CounterSet>& sets, const SliceDevice& one,
                 const SliceDevice& other) {
