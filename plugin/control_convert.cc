@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "hal/accel/match.h"
 #include "plugin/quantity.h"
 #include "plugin/text.h"
 
@@ -69,6 +70,7 @@ std::string LinkText(const hal::PcieCapability& pcie) {
 void Convert(const driver::AcceleratorView& from, v1::Accelerator& to) {
   to.set_name(from.name);
   to.set_family(from.family);
+  to.set_seen_on(std::string(hal::SeenOn(from.family)));
   Convert(from.function, to);
   // A claim may have given it another driver since the scan.
   const auto driver = from.description.attributes.find("driver");

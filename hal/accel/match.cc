@@ -25,15 +25,21 @@
 namespace drapci::hal {
 namespace {
 
+constexpr std::string_view kSimulated = "a simulator of its driver's rules; no real card yet";
+constexpr std::string_view kEmulatedNic =
+    "QEMU's igb with the kernel's own driver; no real card yet";
+constexpr std::string_view kEmulated =
+    "QEMU's igb and NVMe with the kernel's own drivers; no real card yet";
+
 constexpr Family kFamilies[] = {
-    {"dfl", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings},
-    {"nvidia", IsNvidiaGpu, MakeNvidiaAccelerator, AddNvidiaSettings},
-    {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings},
-    {"xe", IsXeFunction, MakeXeAccelerator, AddXeSettings},
-    {"idxd", IsIdxdFunction, MakeIdxdAccelerator, AddIdxdSettings},
-    {"qat", IsQatFunction, MakeQatAccelerator, AddQatSettings},
-    {"sriov", IsSriovFunction, MakeSriovAccelerator, nullptr},
-    {"function", IsEndpoint, MakeFunctionAccelerator, nullptr},
+    {"dfl", IsDflFpga, MakeDflFpgaAccelerator, AddDflFpgaSettings, kSimulated},
+    {"nvidia", IsNvidiaGpu, MakeNvidiaAccelerator, AddNvidiaSettings, kSimulated},
+    {"amdgpu", IsAmdGpuFunction, MakeAmdGpuAccelerator, AddAmdSettings, kSimulated},
+    {"xe", IsXeFunction, MakeXeAccelerator, AddXeSettings, kSimulated},
+    {"idxd", IsIdxdFunction, MakeIdxdAccelerator, AddIdxdSettings, kSimulated},
+    {"qat", IsQatFunction, MakeQatAccelerator, AddQatSettings, kSimulated},
+    {"sriov", IsSriovFunction, MakeSriovAccelerator, nullptr, kEmulatedNic},
+    {"function", IsEndpoint, MakeFunctionAccelerator, nullptr, kEmulated},
 };
 
 }  // namespace
@@ -44,6 +50,11 @@ const Family* MatchFamily(const PciFunction& function) {
   const auto family =
       std::ranges::find_if(kFamilies, [&](const Family& each) { return each.matches(function); });
   return family != std::end(kFamilies) ? &*family : nullptr;
+}
+
+std::string_view SeenOn(std::string_view family) {
+  const auto row = std::ranges::find(kFamilies, family, &Family::name);
+  return row != std::end(kFamilies) ? row->seen_on : std::string_view();
 }
 
 SettingTable MakeSettings(Host& host) {

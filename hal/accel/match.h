@@ -20,6 +20,8 @@ struct Family {
                                        std::string in_host_use);
   // Adds the family's own settings; null when it needs only the common ones.
   void (*add_settings)(Host& host, SettingTable& table);
+  // The most real card that it has been seen working on; for people.
+  std::string_view seen_on;
 };
 
 // From the most specific to "any PCI function".
@@ -28,6 +30,9 @@ std::span<const Family> Families();
 // The family for `function`; null for what is never managed (bridges, VFs: those are parts of their
 // PF).
 const Family* MatchFamily(const PciFunction& function);
+
+// Family::seen_on of the family with this name; empty when there is none.
+std::string_view SeenOn(std::string_view family);
 
 // All settings of all families.
 SettingTable MakeSettings(Host& host);

@@ -200,6 +200,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
   const v1::Device* self = whole == accelerator.devices().end() ? nullptr : &*whole;
   sheet.Add("Name", accelerator.name());
   sheet.Add("Family", accelerator.family());
+  if (!accelerator.seen_on().empty()) sheet.Add("Seen on", accelerator.seen_on());
   sheet.Add("Address", accelerator.address());
   AddHardware(accelerator,
               accelerator.iommu_group().empty() ? "none (no vfio)" : accelerator.iommu_group(),

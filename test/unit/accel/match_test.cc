@@ -44,6 +44,7 @@ TEST(Match, FamiliesHaveNamesOfTheirOwn) {
   std::set<std::string_view> names;
   for (const Family& family : Families()) {
     EXPECT_TRUE(names.insert(family.name).second) << family.name;
+    EXPECT_FALSE(SeenOn(family.name).empty()) << family.name;
   }
   EXPECT_EQ(Families().back().name, "function");  // the one that takes the rest comes last
 }
