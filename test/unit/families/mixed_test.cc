@@ -258,6 +258,7 @@ TEST_F(Mixed, AThousandRandomClaimsLeaveNothingBehind) {
     ExpectNothingGivenTwice();
     if (HasFailure()) return;
   }
+  world_.fuse.Mend();
   for (const hal::PciAddress& card : pulled_) ASSERT_TRUE(world_.machine.kernel.Plug(card));
   pulled_.clear();
   ASSERT_TRUE(world_.manager->Look());
