@@ -224,7 +224,8 @@ std::vector<std::string> MapOffers(const MapCard& card, std::string_view times) 
     if (count > 0) {
       out.push_back(fmt::format("{} {} {}", count, times, profile));
     } else {
-      out.push_back(profile == "share" ? "shares" : "shares of " + profile);
+      std::string shares = profile == "share" ? "shares" : "shares of " + profile;
+      if (std::ranges::find(out, shares) == out.end()) out.push_back(std::move(shares));
     }
   }
   if (out.empty()) out.emplace_back("nothing");

@@ -113,6 +113,15 @@ TEST(MapTest, CountsHowManyOfAProfileFitSideBySide) {
               ElementsAre("1 x gpu", "7 x 1g.10gb", "3 x 2g.20gb", "2 x 3g.40gb"));
 }
 
+TEST(MapTest, NamesWhatCanBeSharedOnce) {
+  Node node;
+  v1::Accelerator& card = node.Add("pci-0000-6a-01-0", "idxd", "idxd");
+  for (const char* queue : {"wq4", "wq5"}) {
+    (*AddDevice(card, queue, "shared").mutable_capacities())["entries"] = "16";
+  }
+  EXPECT_THAT(MapOffers(FirstCard(node), "x"), ElementsAre("shares of shared"));
+}
+
 TEST(MapTest, DrawsCardsWithoutPlacesAsOneBar) {
   Node node;
   AddDevice(node.Add("pci-0000-05-00-0", "function", "nvme"), "", "function");
