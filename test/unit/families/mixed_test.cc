@@ -171,8 +171,20 @@ class Mixed : public testing::Test {
       });
       if (record.standing || (record.state == driver::ClaimState::kPrepared && !lost)) continue;
       const auto released = world_.Unprepare(record.request.uid);
-      EXPECT_TRUE(released) << released.error().what;
+      if (released || TakeOut(record, released.error().what)) continue;
+      ADD_FAILURE() << released.error().what;
     }
+  }
+  // A slot whose programming has failed waits for its operator, who takes out the card.
+  bool TakeOut(const ClaimRecord& record, const std::string& why) {
+    if (!why.contains("held in reset since a programming has failed")) return false;
+    for (const driver::Step& step : record.plan) {
+      const auto card = hal::PciAddress::Parse(step.target.substr(0, step.target.find('/')));
+      if (!card || !why.contains(step.target + " has the image")) continue;
+      pulled_.push_back(*card);
+      return world_.machine.kernel.Unplug(*card).has_value();
+    }
+    return false;
   }
 
   // What does not agree, but for what is held of a card that is out.
