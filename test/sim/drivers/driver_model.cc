@@ -19,11 +19,8 @@ struct Row {
 };
 
 constexpr Row kModels[] = {
-    {"amdgpu", MakeAmdgpuModel},
-    {"dfl-pci", MakeDflModel},
-    {"idxd", MakeIdxdModel},
-    {"4xxx", MakeQatModel},
-    {"xe", MakeXeModel},
+    {"amdgpu", MakeAmdgpuModel}, {"dfl-pci", MakeDflModel}, {"idxd", MakeIdxdModel},
+    {"4xxx", MakeQatModel},      {"xe", MakeXeModel},
 };
 
 }  // namespace

@@ -83,7 +83,8 @@ TEST_P(ShippedBoard, BuildsAMachineWhoseDriversAreBound) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ShippedBoard, testing::Values("sriov-nic", "nvme", "mixed-small", "xe"));
+INSTANTIATE_TEST_SUITE_P(All, ShippedBoard,
+                         testing::Values("sriov-nic", "nvme", "mixed-small", "xe"));
 
 TEST(ShippedBoards, TakeTheNumberOfVfs) {
   EXPECT_EQ(LoadShipped("sriov-nic:vfs=8")->functions[1].sriov->total, 8U);
