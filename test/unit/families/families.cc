@@ -235,7 +235,7 @@ Family Iaa() {
           .card = "0000:6a:02.0",
           .claims = {{.name = "KernelsQueueOfIaa",
                       .wishes = {{.device = iaa + "-wq0"}},
-                      .in_cdi = {"/dev/iax/wq1.0"}}}};
+                      .in_cdi = {"/dev/iax/wq0.0"}}}};
 }
 
 Family Qat() {

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
+#include "hal/accel/match.h"
 #include "test/sim/board/board.h"
 
 namespace drapci::test {
@@ -45,18 +47,42 @@ bool IsPassing(std::string_view name) {
   return std::ranges::find(kPassing, name) != std::end(kPassing);
 }
 
-}  // namespace
-
-void Insert(sim::Kernel& kernel, const std::string& board) {
+const sim::Board& Load(const std::string& board) {
   static std::map<std::string, sim::Board> loaded;
   if (!loaded.contains(board)) {
     auto read = sim::LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
-    ASSERT_TRUE(read) << read.error().what;
-    loaded.emplace(board, *std::move(read));
+    EXPECT_TRUE(read) << read.error().what;
+    loaded.emplace(board, std::move(read).value_or(sim::Board()));
   }
-  const auto installed = sim::Install(kernel, {loaded.at(board)});
+  return loaded.at(board);
+}
+
+void Install(sim::Kernel& kernel, const sim::Board& board) {
+  const auto installed = sim::Install(kernel, {board});
   ASSERT_TRUE(installed) << installed.error().what;
 }
+
+// Of the board only the cards that the case is about, and the bridges: thousands of machines are
+// made.
+void InsertCardsOf(sim::Kernel& kernel, const FamilyCase& with) {
+  std::set<std::string> cards;
+  for (const std::vector<Wish>* wishes : {&with.claim->wishes, &with.claim->other}) {
+    for (const Wish& wish : *wishes) cards.insert(wish.device);
+  }
+  sim::Board board = Load(with.family->board);
+  std::erase_if(board.functions, [&](const sim::FunctionSpec& spec) {
+    if (spec.class_code >> 16 == 0x06 || spec.address.ToString() == with.family->card) return false;
+    const std::string name = hal::AcceleratorName(spec.address);
+    return std::ranges::none_of(cards, [&](const std::string& device) {
+      return device == name || device.starts_with(name + "-");
+    });
+  });
+  Install(kernel, board);
+}
+
+}  // namespace
+
+void Insert(sim::Kernel& kernel, const std::string& board) { Install(kernel, Load(board)); }
 
 std::string AttributesBelow(sim::Kernel& kernel, const std::string& dir) {
   std::string text;
@@ -76,7 +102,7 @@ std::string AttributesBelow(sim::Kernel& kernel, const std::string& dir) {
 }
 
 FamilyWorld::FamilyWorld(const FamilyCase& with)
-    : World(ConfigOf(with), [&](sim::Kernel& kernel) { Insert(kernel, with.family->board); }),
+    : World(ConfigOf(with), [&](sim::Kernel& kernel) { InsertCardsOf(kernel, with); }),
       case_(with),
       images_(image_dir_.path(), ::getuid()) {
   ::umask(022);
