@@ -17,6 +17,15 @@
 
 namespace drapci::test {
 
+// Only every so many of trials that are alike: a sanitizer makes each of them ten times as long.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr int kEvery = 8;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr int kEvery = 3;
+#else
+inline constexpr int kEvery = 1;
+#endif
+
 // One device of a claim.
 struct Wish {
   std::string device;  // "pci-0000-02-00-0-vf0"

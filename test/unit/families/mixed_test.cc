@@ -24,7 +24,7 @@ using driver::ClaimRecord;
 using driver::DeviceRequest;
 using ::testing::IsEmpty;
 
-constexpr int kClaims = 1000, kCallers = 8;
+constexpr int kClaims = 1000 / kEvery, kCallers = 8;
 // What claims of slots ask for: no card takes all.
 const std::vector<std::string> kImages{"one.gbs", "two.gbs", "none.gbs"};
 
@@ -284,7 +284,7 @@ TEST_F(Mixed, AThousandRandomClaimsLeaveNothingBehind) {
   EXPECT_THAT(world_.Verify(), IsEmpty());
   EXPECT_EQ(State(), before);
   for (const char* family : {"amdgpu", "dfl", "function", "idxd", "qat", "sriov", "xe"}) {
-    EXPECT_GT(held_[family], 0) << family;
+    if (kEvery == 1) EXPECT_GT(held_[family], 0) << family;
   }
   fmt::print("{} claims prepared, {} released, {} refused; {} deaths of the daemon\n",
              prepared_.load(), released_.load(), refused_.load(), deaths_);
