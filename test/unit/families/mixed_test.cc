@@ -284,7 +284,9 @@ TEST_F(Mixed, AThousandRandomClaimsLeaveNothingBehind) {
   EXPECT_THAT(world_.Verify(), IsEmpty());
   EXPECT_EQ(State(), before);
   for (const char* family : {"amdgpu", "dfl", "function", "idxd", "qat", "sriov", "xe"}) {
-    if (kEvery == 1) EXPECT_GT(held_[family], 0) << family;
+    if (kEvery == 1) {
+      EXPECT_GT(held_[family], 0) << family;
+    }
   }
   fmt::print("{} claims prepared, {} released, {} refused; {} deaths of the daemon\n",
              prepared_.load(), released_.load(), refused_.load(), deaths_);
