@@ -3,21 +3,14 @@
 
 #include <gmock/gmock.h>
 
-#include "test/sim/board/board.h"
+#include "test/unit/sim/board_machine.h"
 #include "test/unit/sim/machine.h"
 
 namespace drapci::sim {
 namespace {
 
-struct Idxd : testing::Test {
-  Idxd() { Load("dsa"); }
-
-  void Load(const std::string& board) {
-    machine = std::make_unique<FakeHost>();
-    auto loaded = LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
-    ASSERT_TRUE(loaded) << loaded.error().what;
-    ASSERT_TRUE(Install(machine->kernel, {*loaded}));
-  }
+struct Idxd : BoardMachine {
+  Idxd() : BoardMachine("dsa") {}
 
   int Write(const std::string& file, std::string_view value) {
     return machine->kernel.Write(kBus + "/devices/" + file, value);
@@ -54,7 +47,6 @@ struct Idxd : testing::Test {
   }
 
   const std::string kBus = "/sys/bus/dsa";
-  std::unique_ptr<FakeHost> machine;
 };
 
 TEST_F(Idxd, ShowsDevicesOfBothKindsNumberedTogether) {

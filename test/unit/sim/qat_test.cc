@@ -3,21 +3,14 @@
 
 #include <gmock/gmock.h>
 
-#include "test/sim/board/board.h"
+#include "test/unit/sim/board_machine.h"
 #include "test/unit/sim/machine.h"
 
 namespace drapci::sim {
 namespace {
 
-struct Qat : testing::Test {
-  Qat() { Load("qat"); }
-
-  void Load(const std::string& board) {
-    machine = std::make_unique<FakeHost>();
-    auto loaded = LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
-    ASSERT_TRUE(loaded) << loaded.error().what;
-    ASSERT_TRUE(Install(machine->kernel, {*loaded}));
-  }
+struct Qat : BoardMachine {
+  Qat() : BoardMachine("qat") {}
   int Write(const std::string& file, std::string_view value) {
     return machine->kernel.Write(kPf + "/" + file, value);
   }
@@ -26,7 +19,6 @@ struct Qat : testing::Test {
   }
 
   const std::string kPf = "/sys/bus/pci/devices/0000:6b:00.0";
-  std::unique_ptr<FakeHost> machine;
 };
 
 TEST_F(Qat, TakesServicesOnlyWhileItIsDown) {

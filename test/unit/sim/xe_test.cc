@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "test/sim/board/board.h"
+#include "test/unit/sim/board_machine.h"
 #include "test/unit/sim/machine.h"
 
 namespace drapci::sim {
@@ -11,15 +11,8 @@ namespace {
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-struct Xe : testing::Test {
-  Xe() { Load("xe"); }
-
-  void Load(const std::string& board) {
-    machine = std::make_unique<FakeHost>();
-    auto loaded = LoadBoard(board, DRAPCI_SIM_BOARD_DIR);
-    ASSERT_TRUE(loaded) << loaded.error().what;
-    ASSERT_TRUE(Install(machine->kernel, {*loaded}));
-  }
+struct Xe : BoardMachine {
+  Xe() : BoardMachine("xe") {}
 
   int Write(const std::string& path, std::string_view value) {
     return machine->kernel.Write(path, value);
@@ -44,7 +37,6 @@ struct Xe : testing::Test {
   const std::string kPf = "/sys/bus/pci/devices/0000:3a:00.0";
   const std::string kAdmin = kPf + "/sriov_admin";
   const std::string kDebug = "/sys/kernel/debug/dri/0000:3a:00.0/sriov";
-  std::unique_ptr<FakeHost> machine;
 };
 
 TEST_F(Xe, HasProfilesForAllVfsThatThereCanBe) {
