@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "driver/health/health.h"
 #include "hal/accel/accelerator.h"
 
 namespace drapci::driver {
@@ -30,6 +31,7 @@ struct AcceleratorView {
   // The driver of the function when no claim has changed it.
   std::string home_driver;
   hal::AcceleratorPolicy policy;
+  Health health;  // its parts' too
   std::vector<Device> devices;
 };
 

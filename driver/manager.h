@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +11,9 @@
 #include <vector>
 
 #include "driver/claim.h"
+#include "driver/health/health.h"
 #include "driver/inventory.h"
+#include "driver/listeners.h"
 #include "driver/record.h"
 
 namespace drapci::driver {
@@ -50,10 +53,13 @@ class Manager {
   // Never null. What has changed since the last one is read anew first, except on cards that are
   // busy. Blocks for a moment; not from a callback of this class.
   virtual std::shared_ptr<const Snapshot> CurrentSnapshot() = 0;
-  // `changed` is called after every change of what the node has (cards, their policy or state; not
-  // for every claim that comes or goes). On any thread; must not block or call back. One listener;
-  // an empty one removes it.
-  virtual void Listen(std::function<void()> changed) = 0;
+  // `changed` is called after every change of what the node has (cards, their policy, state or
+  // health; not for every claim that comes or goes), until the token is dropped. On any thread;
+  // must not block or call back.
+  virtual Listeners::Token Listen(std::function<void()> changed) = 0;
+  // What is known of each card's condition now, by accelerator name; costs nothing. A snapshot has
+  // the same verdicts, but not the newest times of measurement.
+  virtual std::map<std::string, Health> CurrentHealth() const = 0;
   virtual void Verify(std::function<void(Result<std::vector<Difference>>)> done) = 0;
 };
 

@@ -168,6 +168,8 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
     const std::map<std::string, std::map<std::string, int64_t>> stock{
         {view.name, view.description.counters}};
     view.home_driver = HomeDriver(view);
+    const auto health = health_.find(view.name);
+    if (health != health_.end()) view.health = health->second;
     for (Device& device : view.devices) {
       if (!device.part.capacities.empty()) {
         device.shared_by = ledger_.Sharers(view.name, device.name);
@@ -188,14 +190,25 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
   return fresh;
 }
 
-void NodeManager::Listen(std::function<void()> changed) {
-  const std::lock_guard lock(listener_mutex_);
-  listener_ = std::move(changed);
+Listeners::Token NodeManager::Listen(std::function<void()> changed) {
+  return listeners_.Listen(std::move(changed));
 }
 
-void NodeManager::TellListener() const {
-  const std::lock_guard lock(listener_mutex_);
-  if (listener_) listener_();
+void NodeManager::SetHealth(const std::string& accelerator, Health health) {
+  {
+    const std::lock_guard lock(mutex_);
+    Health& known = health_[accelerator];
+    const bool same = known.Says(health);
+    known = std::move(health);
+    if (same) return;
+    ++generation_;
+  }
+  listeners_.Tell();
+}
+
+std::map<std::string, Health> NodeManager::CurrentHealth() const {
+  const std::lock_guard lock(mutex_);
+  return health_;
 }
 
 void NodeManager::Remember(const ClaimRecord& record) {
@@ -238,7 +251,7 @@ void NodeManager::ReadAnew(const std::string& accelerator) {
     ++generation_;
   }
   fresh_.notify_all();
-  TellListener();
+  listeners_.Tell();
 }
 
 void NodeManager::MarkStale(const std::string& accelerator) {
@@ -246,7 +259,7 @@ void NodeManager::MarkStale(const std::string& accelerator) {
     const std::lock_guard lock(mutex_);
     stale_.insert(accelerator);
   }
-  TellListener();
+  listeners_.Tell();
 }
 
 std::shared_ptr<const Snapshot> NodeManager::LastSnapshot() const {
@@ -274,7 +287,7 @@ Result<> NodeManager::Look() {
       if (in_use) TellClaims(name, facts.has_value(), arrived);
       if (facts && !stopping_) SettleStanding(name);
       ++generation_;
-      TellListener();
+      listeners_.Tell();
     });
   }
   return {};

@@ -44,6 +44,9 @@ class NodeManager : public Manager {
   // The accelerator may have changed: it is read anew when somebody asks for a snapshot.
   void MarkStale(const std::string& accelerator);
   std::vector<std::string> Accelerators() const { return fleet_.Names(); }
+  // What the monitor has found of an accelerator. A new verdict is told, a newer measurement of
+  // the same is not.
+  void SetHealth(const std::string& accelerator, Health health);
   // The snapshot that was asked for last, as it was then; null before the first.
   std::shared_ptr<const Snapshot> LastSnapshot() const;
 
@@ -53,7 +56,8 @@ class NodeManager : public Manager {
   std::vector<ClaimRecord> Claims() const override;
   std::optional<ClaimRecord> FindClaim(std::string_view uid) const override;
   std::shared_ptr<const Snapshot> CurrentSnapshot() override;
-  void Listen(std::function<void()> changed) override;
+  Listeners::Token Listen(std::function<void()> changed) override;
+  std::map<std::string, Health> CurrentHealth() const override;
   void Verify(std::function<void(Result<std::vector<Difference>>)> done) override;
 
  private:
@@ -102,8 +106,6 @@ class NodeManager : public Manager {
   void AddHeldDevices(AcceleratorView& view) const;
   // With mutex_ held: the driver that the function has when no claim holds it.
   std::string HomeDriver(const AcceleratorView& view) const;
-  // What the node has may have changed.
-  void TellListener() const;
   static std::set<std::string> Touched(const ClaimRecord& record);
   void MarkStale(const ClaimRecord& record);
   // In the accelerator's lane.
@@ -134,8 +136,8 @@ class NodeManager : public Manager {
   // Grows with every change of records or fleet; the snapshot is made when somebody asks for it.
   std::atomic<uint64_t> generation_ = 1;
   std::shared_ptr<const Snapshot> snapshot_;
-  mutable std::mutex listener_mutex_;
-  std::function<void()> listener_;
+  std::map<std::string, Health> health_;  // by accelerator
+  Listeners listeners_;
 
   Fleet fleet_;
   Lanes lanes_;  // last: its destructor waits for tasks that use all of the above

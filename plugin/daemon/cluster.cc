@@ -47,7 +47,7 @@ Result<std::unique_ptr<Cluster>> Cluster::Start(const driver::Config& config,
   std::unique_ptr<Cluster> cluster(new Cluster(config, node_name, manager));
   DRAPCI_TRY(cluster->loop_, kube::SdLoop::Start());
   cluster->loop_->Do([&] { cluster->Build(std::move(credentials), version); });
-  manager.Listen([raw = cluster.get()] {
+  cluster->listening_ = manager.Listen([raw = cluster.get()] {
     {
       const std::lock_guard lock(raw->mutex_);
       raw->changed_ = true;
@@ -124,7 +124,7 @@ std::shared_ptr<const driver::Snapshot> Cluster::LatestSnapshot() {
 }
 
 Cluster::~Cluster() {
-  manager_.Listen({});
+  listening_.reset();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -69,6 +69,7 @@ class Cluster : public ClaimFollower {
   std::condition_variable wake_;
   bool changed_ = true, stopping_ = false;
   std::shared_ptr<const driver::Snapshot> snapshot_;
+  driver::Listeners::Token listening_;
   std::thread inventory_;
 
   std::unique_ptr<kube::SdLoop> loop_;

@@ -26,7 +26,10 @@ class FakeManager : public driver::Manager {
   std::vector<driver::ClaimRecord> Claims() const override;
   std::optional<driver::ClaimRecord> FindClaim(std::string_view uid) const override;
   std::shared_ptr<const driver::Snapshot> CurrentSnapshot() override;
-  void Listen(std::function<void()>) override {}
+  driver::Listeners::Token Listen(std::function<void()> changed) override {
+    return listeners.Listen(std::move(changed));
+  }
+  std::map<std::string, driver::Health> CurrentHealth() const override { return health; }
   void Verify(std::function<void(Result<std::vector<driver::Difference>>)> done) override;
 
   // From now on, changes wait for Release(); WaitForHeld() returns when `count` of them do.
@@ -38,6 +41,8 @@ class FakeManager : public driver::Manager {
   void FailNext(const std::string& uid, Error error);
   void AddStanding(const std::string& uid);
   std::vector<driver::Difference> differences;
+  driver::Listeners listeners;
+  std::map<std::string, driver::Health> health;
 
  private:
   Result<driver::PreparedClaim> PrepareNow(const driver::ClaimRequest& request);
