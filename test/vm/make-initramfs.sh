@@ -9,7 +9,8 @@ tree=${1:?kernel tree} out=${2:?output file}
 modules=$(echo "$tree"/usr/lib/modules/*)
 version=${modules##*/}
 wanted=(virtio_pci virtio_console virtio_net 9p 9pnet_virtio overlay igb igbvf nvme vfio-pci
-  vfio_iommu_type1 pci-stub pci-pf-stub aer_inject dummy veth)
+  vfio_iommu_type1 pci-stub pci-pf-stub aer_inject dummy veth
+  dfl-pci dfl-afu dfl-fme dfl-fme-mgr dfl-fme-br dfl-fme-region netdevsim)  # by build-modules.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -35,7 +36,7 @@ while IFS= read -r file; do
   name=${file##*/}
   name=${name%%.ko*}
   file_of[${name//-/_}]=$file
-done < <(find "$modules/kernel" -name '*.ko*' -type f)
+done < <(find "$modules" -name '*.ko*' -type f)
 
 # A module that this kernel does not have (built in, or left out) is skipped.
 add_module() {

@@ -11,7 +11,9 @@ flock 8  # presets share DIR
 if [ ! -e "$dir/version" ]; then
   "$here/fetch-kernel.sh" "$dir" || { echo "no kernel can be fetched"; exit 77; }
 fi
-for source in "$here/make-initramfs.sh" "$here/guest/init"; do
+# Without them only their tests are skipped, and say so.
+"$here/build-modules.sh" "$dir" || echo "no modules that the kernel's package leaves out"
+for source in "$here/make-initramfs.sh" "$here/guest/init" "$dir"/tree/usr/lib/modules/*/updates; do
   if [ "$source" -nt "$dir/initramfs" ]; then  # also when there is none
     "$here/make-initramfs.sh" "$dir/tree" "$dir/initramfs"
   fi
