@@ -8,38 +8,17 @@
 #include <limits>
 
 #include "hal/net/link_message.h"
+#include "hal/net/refusal.h"
 
 namespace drapci::hal {
 namespace {
 
 std::string Interface(int index) { return fmt::format("network interface {}", index); }
 
-// The kernel's own text in an error of Netlink::Talk: what stands between "netlink: " and the
-// errno.
-std::string_view KernelText(const Error& error) {
-  constexpr std::string_view kStart = "netlink: ";
-  const std::string plain = Error::FromErrno(error.sys, "netlink").what.substr(kStart.size());
-  std::string_view text = error.what;
-  if (!text.starts_with(kStart) || !text.ends_with(": " + plain)) return {};
-  text.remove_prefix(kStart.size());
-  text.remove_suffix(std::min(text.size(), plain.size() + 2));
-  return text;
-}
-
-// "WHAT: EINVAL (Invalid argument): the kernel's text".
-Error Refusal(const Error& error, std::string_view what) {
-  if (error.sys == 0) return {error.code, 0, fmt::format("{}: {}", what, error.what)};
-  Error refusal = Error::FromErrno(error.sys, what);
-  if (const std::string_view text = KernelText(error); !text.empty()) {
-    refusal.what += fmt::format(": {}", text);
-  }
-  return refusal;
-}
-
 // One request without an answer of interest.
 Result<> Order(Netlink& netlink, const NetlinkMessage& request, std::string_view what) {
   const auto done = netlink.Talk(NETLINK_ROUTE, request);
-  if (!done) return Fail(Refusal(done.error(), what));
+  if (!done) return Fail(RefusalOf(done.error(), what));
   return {};
 }
 
@@ -48,7 +27,7 @@ template <class Parse>
 auto Ask(Netlink& netlink, const NetlinkMessage& request, const std::string& what, Parse parse)
     -> Result<typename decltype(parse(NetlinkMessage()))::value_type> {
   const auto messages = netlink.Talk(NETLINK_ROUTE, request);
-  if (!messages) return Fail(Refusal(messages.error(), what));
+  if (!messages) return Fail(RefusalOf(messages.error(), what));
   for (const NetlinkMessage& message : *messages) {
     if (auto found = parse(message)) return *std::move(found);
   }
@@ -185,7 +164,7 @@ Result<Link> FindLink(Netlink& netlink, int index) {
 
 Result<std::vector<Link>> ListLinks(Netlink& netlink) {
   const auto messages = netlink.Talk(NETLINK_ROUTE, ListLinksRequest());
-  if (!messages) return Fail(Refusal(messages.error(), "list the network interfaces"));
+  if (!messages) return Fail(RefusalOf(messages.error(), "list the network interfaces"));
   std::vector<Link> links;
   for (const NetlinkMessage& message : *messages) {
     if (auto link = ParseLink(message)) links.push_back(*std::move(link));
@@ -259,7 +238,7 @@ Result<std::vector<std::string>> ListAddresses(Netlink& netlink, int index) {
   const auto messages = netlink.Talk(NETLINK_ROUTE, ListAddressesRequest());
   if (!messages) {
     return Fail(
-        Refusal(messages.error(), fmt::format("list the addresses of {}", Interface(index))));
+        RefusalOf(messages.error(), fmt::format("list the addresses of {}", Interface(index))));
   }
   std::vector<std::string> addresses;
   for (const NetlinkMessage& message : *messages) {
