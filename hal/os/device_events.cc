@@ -29,6 +29,17 @@ struct UnrefUdev {
 
 std::string TextOrEmpty(const char* text) { return text != nullptr ? text : ""; }
 
+DeviceEvent EventOf(udev_device* device) {
+  DeviceEvent event{.action = TextOrEmpty(udev_device_get_action(device)),
+                    .subsystem = TextOrEmpty(udev_device_get_subsystem(device)),
+                    .devpath = TextOrEmpty(udev_device_get_devpath(device))};
+  for (const std::string_view name : kEventProperties) {
+    const char* value = udev_device_get_property_value(device, std::string(name).c_str());
+    if (value != nullptr) event.properties.emplace(name, value);
+  }
+  return event;
+}
+
 class UdevEvents : public DeviceEvents {
  public:
   UdevEvents(std::unique_ptr<udev, UnrefUdev> context,
@@ -94,9 +105,7 @@ class UdevEvents : public DeviceEvents {
         if (errno != 0 && errno != EAGAIN && errno != EINTR) AnnounceLoss();
         return;
       }
-      Announce({.action = TextOrEmpty(udev_device_get_action(device.get())),
-                .subsystem = TextOrEmpty(udev_device_get_subsystem(device.get())),
-                .devpath = TextOrEmpty(udev_device_get_devpath(device.get()))});
+      Announce(EventOf(device.get()));
     }
   }
 

@@ -4,9 +4,12 @@
 // deadline. There is no sleep anywhere.
 #pragma once
 
+#include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "hal/base/result.h"
 #include "hal/os/clock.h"
@@ -18,7 +21,15 @@ struct DeviceEvent {
   std::string subsystem;  // pci, net, vfio, drm, ...
   std::string devpath;    // below /sys, "/devices/pci0000:00/..."
   bool lost = false;      // the socket overflowed (ENOBUFS): look at everything again
+  // Those of kEventProperties that the event has, as the kernel has sent them.
+  std::map<std::string, std::string, std::less<>> properties;
 };
+
+// What is passed on of the properties of an event: of PCI Express error recovery
+// (Documentation/PCI/pcieaer-howto.rst), of a GPU that hangs (Documentation/gpu/drm-uapi.rst), and
+// which driver was bound.
+inline constexpr std::array<std::string_view, 4> kEventProperties = {"DEVICE_ONLINE", "DRIVER",
+                                                                     "ERROR_EVENT", "WEDGED"};
 
 class DeviceEvents {
  public:

@@ -82,6 +82,22 @@ Result<std::vector<std::string>> Sysfs::ListDirectories(std::string_view path) c
   return directories;
 }
 
+Result<std::string> Sysfs::ReadBytes(std::string_view path, size_t count) const {
+  DRAPCI_TRY(const std::string whole, Read(path));
+  return whole.substr(0, count);
+}
+
+Result<std::string> KernelSysfs::ReadBytes(std::string_view path, size_t count) const {
+  DRAPCI_TRY(const std::string checked, CheckedPath(path));
+  UniqueFd fd(::open(checked.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return FailHere(errno, "read", path);
+  std::string bytes(count, '\0');
+  const ssize_t got = ::read(fd.get(), bytes.data(), bytes.size());
+  if (got < 0) return FailHere(errno, "read", path);
+  bytes.resize(static_cast<size_t>(got));
+  return bytes;
+}
+
 Result<std::string> KernelSysfs::Read(std::string_view path) const {
   DRAPCI_TRY(const std::string checked, CheckedPath(path));
   UniqueFd fd(::open(checked.c_str(), O_RDONLY | O_CLOEXEC));

@@ -28,6 +28,11 @@ class Sysfs {
   // error (EFBIG), never cut.
   virtual Result<std::string> Read(std::string_view path) const = 0;
 
+  // The first `count` bytes of a binary attribute, fewer where it is shorter, as they are. Reads no
+  // more than these: each byte of configuration space is asked from the card. The default cuts what
+  // Read() gives.
+  virtual Result<std::string> ReadBytes(std::string_view path, size_t count) const;
+
   // One store of `value`. The error names path, value and errno.
   virtual Result<> Write(std::string_view path, std::string_view value) = 0;
 
@@ -51,6 +56,7 @@ class Sysfs {
 class KernelSysfs : public Sysfs {
  public:
   Result<std::string> Read(std::string_view path) const override;
+  Result<std::string> ReadBytes(std::string_view path, size_t count) const override;
   Result<> Write(std::string_view path, std::string_view value) override;
   Result<std::vector<std::string>> List(std::string_view path) const override;
   Result<std::vector<std::string>> ListDirectories(std::string_view path) const override;

@@ -1,7 +1,8 @@
 // Reading what a card tells of its own condition: error counters, its link, temperatures.
 //
-// A source is one pair of files in this folder and one row in sources.cc. It keeps no judgement:
-// what a value means for the card is the driver's health policy (driver/health).
+// A source is one file in this folder, its function in makers.h and one row in sources.cc. It keeps
+// no judgement: what a value means for the card is the driver's health policy (driver/health).
+// What comes by uevent: events.h. The signals by kind and unit: signals.h.
 #pragma once
 
 #include <chrono>
@@ -39,7 +40,9 @@ class TelemetryReader {
 struct TelemetrySource {
   const char* name;                  // "aer"
   std::chrono::milliseconds period;  // how often it is worth reading
-  // Null when the card has no such source. Reads no more than it must to know that.
+  // Null when the card has no such source. Reads no more than it must to know that, and never wakes
+  // the card. To be asked again after a driver was bound: what a card tells is mostly its driver's.
+  // The reader keeps references into `host`, and none to `function`.
   std::unique_ptr<TelemetryReader> (*make)(Host& host, const PciFunction& function);
 };
 

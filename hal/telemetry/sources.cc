@@ -1,7 +1,26 @@
-#include "hal/telemetry/reader.h"
+#include <array>
+
+#include "hal/telemetry/makers.h"
 
 namespace drapci::hal {
+namespace {
 
-std::span<const TelemetrySource> TelemetrySources() { return {}; }
+using std::chrono::seconds;
+
+// The cheap ones first; those that only read what the kernel remembers before those that ask the
+// card.
+constexpr auto kSources = std::to_array<TelemetrySource>({
+    {"power", seconds(5), MakePowerReader},
+    {"aer", seconds(5), MakeAerReader},
+    {"driver", seconds(5), MakeDriverReader},
+    {"presence", seconds(5), MakePresenceReader},
+    {"link", seconds(10), MakeLinkReader},
+    {"hwmon", seconds(10), MakeHwmonReader},
+    {"ras", seconds(30), MakeRasReader},
+});
+
+}  // namespace
+
+std::span<const TelemetrySource> TelemetrySources() { return kSources; }
 
 }  // namespace drapci::hal
