@@ -108,7 +108,13 @@ Result<int> FakeDevIo::Ioctl(int fd, unsigned long request, void* argument) {
 FakeDeviceEvents::FakeDeviceEvents(Kernel& kernel, FakeClock& clock)
     : kernel_(kernel), clock_(clock) {
   kernel_.OnEvent([this](const Uevent& event) {
-    Deliver({.action = event.action, .subsystem = event.subsystem, .devpath = event.devpath});
+    hal::DeviceEvent told{
+        .action = event.action, .subsystem = event.subsystem, .devpath = event.devpath};
+    for (const std::string_view name : hal::kEventProperties) {
+      const std::string value = event.Property(name);
+      if (!value.empty()) told.properties.emplace(name, value);
+    }
+    Deliver(told);
   });
 }
 
