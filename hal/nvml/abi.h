@@ -153,6 +153,21 @@ struct Temperature {
 };
 static_assert(VersionWord<Temperature>(1) == 0x0100000c);
 
+using EventSet = struct EventSetObject*;
+inline constexpr uint64_t kXidEvent = 0x8;  // nvmlEventTypeXidCriticalError
+
+struct EventData {
+  Device device;
+  uint64_t type, data;  // of kXidEvent: the Xid
+  uint32_t gpu_instance, compute_instance;
+};
+static_assert(sizeof(EventData) == 32);
+
+// nvmlClocksEventReasons.
+inline constexpr uint64_t kThrottleHardware = 0x8, kThrottleSoftThermal = 0x20,
+                          kThrottleHardThermal = 0x40, kThrottlePowerBrake = 0x80;
+inline constexpr int kSlowdownThreshold = 1;  // NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
+
 // F(FIELD, SIGNATURE, EXPORTED NAMES...): newest name first; those behind it take the same
 // arguments.
 #define DRAPCI_NVML_FUNCTIONS(F)                                                                   \
@@ -224,7 +239,17 @@ static_assert(VersionWord<Temperature>(1) == 0x0100000c);
   F(DeviceGetTemperature, Return(Device, int, uint32_t*), "nvmlDeviceGetTemperature")              \
   F(DeviceGetPowerUsage, Return(Device, uint32_t*), "nvmlDeviceGetPowerUsage")                     \
   F(DeviceGetUtilizationRates, Return(Device, Utilization*), "nvmlDeviceGetUtilizationRates")      \
-  F(DeviceGetTotalEccErrors, Return(Device, int, int, uint64_t*), "nvmlDeviceGetTotalEccErrors")
+  F(DeviceGetTotalEccErrors, Return(Device, int, int, uint64_t*), "nvmlDeviceGetTotalEccErrors")   \
+  F(DeviceGetTemperatureThreshold, Return(Device, int, uint32_t*),                                 \
+    "nvmlDeviceGetTemperatureThreshold")                                                           \
+  F(DeviceGetRemappedRows, Return(Device, uint32_t*, uint32_t*, uint32_t*, uint32_t*),             \
+    "nvmlDeviceGetRemappedRows")                                                                   \
+  F(DeviceGetCurrentClocksEventReasons, Return(Device, uint64_t*),                                 \
+    "nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")         \
+  F(EventSetCreate, Return(EventSet*), "nvmlEventSetCreate")                                       \
+  F(DeviceRegisterEvents, Return(Device, uint64_t, EventSet), "nvmlDeviceRegisterEvents")          \
+  F(EventSetWait, Return(EventSet, EventData*, uint32_t), "nvmlEventSetWait_v2")                   \
+  F(EventSetFree, Return(EventSet), "nvmlEventSetFree")
 
 // The functions that a library has; a missing one is null.
 struct Functions {

@@ -49,6 +49,9 @@ inline Result<bool> IsMigOn(Session& session, Device device) {
   return mode->current;
 }
 
+// What the sensors read.
+Result<GpuTelemetry> AskTelemetry(Session& session, Device device);
+
 // The MIG devices of a GPU by index, which has holes; none while the MIG mode is off.
 Result<std::vector<Device>> MigHandles(Session& session, Device device);
 

@@ -22,7 +22,8 @@ namespace drapci::hal::nvml {
 // The initialized library during one piece of work. One thread.
 class Session {
  public:
-  explicit Session(const Functions& functions) : functions_(functions) {}
+  explicit Session(const Functions& functions, uint64_t opening = 0)
+      : functions_(functions), opening_(opening) {}
 
   // Calls `function`: Call(&Functions::DeviceGetName, device, text, size). kFunctionNotFound when
   // the library has none.
@@ -38,9 +39,12 @@ class Session {
   Result<Device> Find(const PciAddress& gpu);
 
   bool stale() const { return stale_; }
+  // Which loading of the library this is: objects of an earlier one are gone.
+  uint64_t opening() const { return opening_; }
 
  private:
   const Functions& functions_;
+  const uint64_t opening_;
   bool stale_ = false;
 };
 
@@ -60,11 +64,20 @@ class Library {
       DRAPCI_CHECK(Ensure(stale));
       std::shared_lock lock(mutex_);
       if (!handle_) continue;  // released since
-      Session session(functions_);
+      Session session(functions_, opened_);
       auto result = work(session);
       if (result || !session.stale() || ++tries == 2) return result;
       stale = opened_;
     }
+  }
+
+  // The same on the library as it is; kBusy while it is not loaded.
+  template <class Work>
+  std::invoke_result_t<Work, Session&> RunIfOpen(Work work) {
+    std::shared_lock lock(mutex_);
+    if (!handle_) return Fail(Code::kBusy, "NVML is not loaded now");
+    Session session(functions_, opened_);
+    return work(session);
   }
 
   // Shuts the library down and unloads it. Waits for work under way.

@@ -118,6 +118,28 @@ struct GpuTelemetry {
   std::optional<int64_t> ecc_corrected, ecc_uncorrected;  // since the driver was loaded
 };
 
+// Why a GPU runs slower than it could, but for its power cap, which is normal under load.
+struct GpuThrottle {
+  bool thermal = false;   // by temperature, in software or in hardware
+  bool power = false;     // by the power brake of the board
+  bool hardware = false;  // by the hardware, for one of these or a reason of its own
+  bool operator==(const GpuThrottle&) const = default;
+};
+
+// What speaks for or against the GPU; what it cannot tell is empty.
+struct GpuHealth {
+  bool lost =
+      false;  // fallen off the bus, or good for nothing until it is reset: all else is empty
+  GpuTelemetry telemetry;
+  std::optional<int> slowdown_celsius;  // from where on it slows itself down
+  std::optional<GpuThrottle> throttle;
+  std::optional<int64_t> remapped_corrected, remapped_uncorrected;  // rows of memory, ever
+  std::optional<bool> remap_pending, remap_failed;
+  // The Xid events since this was last asked (the first question begins to listen), at most 64;
+  // empty: it does not tell them. NVIDIA's "Xid Errors" says what the numbers mean.
+  std::optional<std::vector<uint64_t>> xids;
+};
+
 class Nvml {
  public:
   virtual ~Nvml() = default;
@@ -171,6 +193,13 @@ class Nvml {
 
   // Fails only when the GPU itself cannot be asked.
   virtual Result<GpuTelemetry> Telemetry(const PciAddress& gpu) = 0;
+
+  // For who asks again and again. Never loads the library, which would keep the driver in use
+  // against the wish of who has called Release(): kBusy until another call has loaded it. A lost
+  // GPU is no failure. One thread at a time for one GPU.
+  virtual Result<GpuHealth> Health(const PciAddress& gpu) {
+    return Fail(Code::kUnsupported, gpu.ToString() + ": its health is not told");
+  }
 
   // Lets go of the driver, which the library otherwise keeps in use: to be called before a GPU is
   // unbound from it or reset. Waits for calls under way; the next call initializes again.

@@ -4,6 +4,8 @@
 // test/sim/nvml.
 #pragma once
 
+#include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -47,10 +49,21 @@ class SystemNvml : public Nvml {
 
   Result<std::vector<GpuProcess>> Processes(const PciAddress& gpu) override;
   Result<GpuTelemetry> Telemetry(const PciAddress& gpu) override;
+  Result<GpuHealth> Health(const PciAddress& gpu) override;
   void Release() override { library_.Release(); }
 
  private:
+  // Where the events of one GPU are waited for.
+  struct Listening {
+    uint64_t opening = 0;          // of the library, with which it goes
+    nvml::EventSet set = nullptr;  // null: this GPU has none
+  };
+  std::optional<std::vector<uint64_t>> TakeXids(nvml::Session& session, const PciAddress& gpu);
+  void Listen(nvml::Session& session, const PciAddress& gpu, nvml::Device device);
+
   nvml::Library library_;
+  std::mutex listening_mutex_;
+  std::map<PciAddress, Listening> listening_;  // guarded by listening_mutex_
 };
 
 }  // namespace drapci::hal

@@ -99,9 +99,13 @@ std::optional<int64_t> AskEcc(Session& session, Device device, int uncorrected) 
   return static_cast<int64_t>(count);
 }
 
+}  // namespace
+
+namespace nvml {
+
 Result<GpuTelemetry> AskTelemetry(Session& session, Device device) {
   // What a sensor lacks is no failure; a GPU that does not even say where it is has failed.
-  nvml::PciInfo info{};
+  PciInfo info{};
   DRAPCI_CHECK(session.Check(session.Call(&Functions::DeviceGetPciInfo, device, &info), "sensors"));
   GpuTelemetry telemetry{.temperature_celsius = AskTemperature(session, device),
                          .ecc_corrected = AskEcc(session, device, 0),
@@ -110,7 +114,7 @@ Result<GpuTelemetry> AskTelemetry(Session& session, Device device) {
   if (session.Call(&Functions::DeviceGetPowerUsage, device, &power) == nvml::kSuccess) {
     telemetry.power_milliwatt = power;
   }
-  nvml::Utilization busy{};
+  Utilization busy{};
   if (session.Call(&Functions::DeviceGetUtilizationRates, device, &busy) == nvml::kSuccess) {
     telemetry.gpu_percent = static_cast<int>(busy.gpu);
     telemetry.memory_percent = static_cast<int>(busy.memory);
@@ -118,14 +122,14 @@ Result<GpuTelemetry> AskTelemetry(Session& session, Device device) {
   return telemetry;
 }
 
-}  // namespace
+}  // namespace nvml
 
 Result<std::vector<GpuProcess>> SystemNvml::Processes(const PciAddress& gpu) {
   return nvml::RunOn(library_, gpu, AskProcesses);
 }
 
 Result<GpuTelemetry> SystemNvml::Telemetry(const PciAddress& gpu) {
-  return nvml::RunOn(library_, gpu, AskTelemetry);
+  return nvml::RunOn(library_, gpu, nvml::AskTelemetry);
 }
 
 }  // namespace drapci::hal

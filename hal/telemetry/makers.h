@@ -16,6 +16,7 @@ TelemetryMaker MakeDriverReader;
 TelemetryMaker MakePresenceReader;
 TelemetryMaker MakeLinkReader;
 TelemetryMaker MakeHwmonReader;
+TelemetryMaker MakeNvmlReader;
 TelemetryMaker MakeRasReader;
 
 }  // namespace drapci::hal

@@ -16,6 +16,7 @@ constexpr auto kSources = std::to_array<TelemetrySource>({
     {"presence", seconds(5), MakePresenceReader},
     {"link", seconds(10), MakeLinkReader},
     {"hwmon", seconds(10), MakeHwmonReader},
+    {"nvml", seconds(5), MakeNvmlReader},
     {"ras", seconds(30), MakeRasReader},
 });
 

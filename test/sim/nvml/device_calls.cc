@@ -233,4 +233,30 @@ DRAPCI_SIM_NVML_EXPORT Return nvmlDeviceGetTotalEccErrors(Device device, int unc
   });
 }
 
+DRAPCI_SIM_NVML_EXPORT Return nvmlDeviceGetTemperatureThreshold(Device device, int type,
+                                                                uint32_t* celsius) {
+  if (type != abi::kSlowdownThreshold) return abi::kNotSupported;
+  return Tell<uint32_t>("nvmlDeviceGetTemperatureThreshold", device, celsius,
+                        [](const Gpu& gpu) { return static_cast<uint32_t>(gpu.slowdown_celsius); });
+}
+
+DRAPCI_SIM_NVML_EXPORT Return nvmlDeviceGetCurrentClocksEventReasons(Device device,
+                                                                     uint64_t* reasons) {
+  return Tell<uint64_t>("nvmlDeviceGetCurrentClocksEventReasons", device, reasons,
+                        [](const Gpu& gpu) { return gpu.throttle_reasons; });
+}
+
+DRAPCI_SIM_NVML_EXPORT Return nvmlDeviceGetRemappedRows(Device device, uint32_t* corrected,
+                                                        uint32_t* uncorrected, uint32_t* pending,
+                                                        uint32_t* failed) {
+  if (!corrected || !uncorrected || !pending || !failed) return abi::kInvalidArgument;
+  return OnDevice({"nvmlDeviceGetRemappedRows"}, device, [&](State&, Gpu& gpu) {
+    *corrected = static_cast<uint32_t>(gpu.remapped_corrected);
+    *uncorrected = static_cast<uint32_t>(gpu.remapped_uncorrected);
+    *pending = gpu.remap_pending ? 1 : 0;
+    *failed = gpu.remap_failed ? 1 : 0;
+    return Return{abi::kSuccess};
+  });
+}
+
 }  // namespace drapci::sim::nvml

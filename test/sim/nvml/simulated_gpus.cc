@@ -160,5 +160,6 @@ Result<std::vector<hal::GpuProcess>> SimulatedGpus::Processes(const PciAddress& 
 Result<hal::GpuTelemetry> SimulatedGpus::Telemetry(const PciAddress& gpu) {
   return library_.Telemetry(gpu);
 }
+Result<hal::GpuHealth> SimulatedGpus::Health(const PciAddress& gpu) { return library_.Health(gpu); }
 
 }  // namespace drapci::sim

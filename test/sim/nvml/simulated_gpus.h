@@ -54,6 +54,7 @@ class SimulatedGpus : public hal::Nvml {
   Result<std::vector<hal::MigDevice>> MigDevices(const hal::PciAddress& gpu) override;
   Result<std::vector<hal::GpuProcess>> Processes(const hal::PciAddress& gpu) override;
   Result<hal::GpuTelemetry> Telemetry(const hal::PciAddress& gpu) override;
+  Result<hal::GpuHealth> Health(const hal::PciAddress& gpu) override;
   void Release() override { library_.Release(); }
 
  private:

@@ -74,6 +74,12 @@ struct Gpu {
   std::vector<std::string> clients;  // hold it open without computing; no call lists them
   int64_t temperature = 35, power_milliwatt = 72000, gpu_percent = 0, memory_percent = 0;
   int64_t ecc_corrected = 0, ecc_uncorrected = 0;
+  int64_t slowdown_celsius = 87;
+  uint64_t throttle_reasons = 0;  // NVML's bits
+  int64_t remapped_corrected = 0, remapped_uncorrected = 0;
+  bool remap_pending = false, remap_failed = false;
+  std::vector<uint64_t> xids;  // that the driver has told of, the last 100
+  uint64_t xids_told = 0;      // and how many there were
   bool operator==(const Gpu&) const = default;
 };
 
@@ -136,6 +142,9 @@ Gpu* FindGpu(State& state, std::string_view address);
 
 // What people do to machines, as changes of a state.
 void FailNext(State& state, std::string_view call, int64_t code, std::string_view gpu = {});
+// As the driver tells of one: 79 also loses the GPU, 48, 94 and 95 count an uncorrected error, 63
+// leaves a row to be remapped, 64 finds no spare one.
+void RaiseXid(Gpu& gpu, uint64_t xid);
 void ResetGpu(Gpu& gpu);          // as nvidia-smi -r: instances vanish, a pending mode is taken
 void ReloadDriver(State& state);  // as rmmod and modprobe; with a new version of its library
                                   // when `driver_version` was changed before

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 #include "hal/base/unique_fd.h"
 #include "test/sim/nvml/capabilities.h"
@@ -119,8 +120,23 @@ void FailNext(State& state, std::string_view call, int64_t code, std::string_vie
   state.faults.push_back({.call = std::string(call), .gpu = std::string(gpu), .code = code});
 }
 
+void RaiseXid(Gpu& gpu, uint64_t xid) {
+  constexpr size_t kKept = 100;
+  constexpr uint64_t kDoubleBit = 48, kRemapped = 63, kRemapFailed = 64, kOffTheBus = 79,
+                     kContained = 94, kUncontained = 95;
+  if (gpu.xids.size() >= kKept) gpu.xids.erase(gpu.xids.begin());
+  gpu.xids.push_back(xid);
+  ++gpu.xids_told;
+  if (xid == kDoubleBit || xid == kContained || xid == kUncontained) ++gpu.ecc_uncorrected;
+  if (xid == kRemapped) gpu.remap_pending = true;
+  if (xid == kRemapFailed) gpu.remap_failed = true;
+  if (xid == kOffTheBus) gpu.lost = true;
+}
+
 void ResetGpu(Gpu& gpu) {
   gpu.lost = false;
+  gpu.ecc_corrected = gpu.ecc_uncorrected = 0;  // counted since the driver came to the GPU
+  if (std::exchange(gpu.remap_pending, false)) ++gpu.remapped_uncorrected;
   gpu.instances.clear();
   gpu.processes.clear();
   gpu.mig = gpu.mig_pending;

@@ -18,13 +18,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GpuInstance, id, profile, start,
                                                 next_compute, compute)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Process, pid, memory_mib, gpu_instance,
                                                 compute_instance, graphics)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Gpu, address, model, name, uuid, serial, minor,
-                                                memory_mib, bound, lost, mig_capable,
-                                                mig_needs_reset, mig, mig_pending, memory_slices,
-                                                compute_slices, media_units, profiles, instances,
-                                                next_instance, processes, clients, temperature,
-                                                power_milliwatt, gpu_percent, memory_percent,
-                                                ecc_corrected, ecc_uncorrected)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    Gpu, address, model, name, uuid, serial, minor, memory_mib, bound, lost, mig_capable,
+    mig_needs_reset, mig, mig_pending, memory_slices, compute_slices, media_units, profiles,
+    instances, next_instance, processes, clients, temperature, power_milliwatt, gpu_percent,
+    memory_percent, ecc_corrected, ecc_uncorrected, slowdown_celsius, throttle_reasons,
+    remapped_corrected, remapped_uncorrected, remap_pending, remap_failed, xids, xids_told)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Fault, call, gpu, skip, count, code, after, kill,
                                                 activation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(State, driver_loaded, driver_version, generation,
