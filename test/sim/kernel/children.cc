@@ -221,6 +221,23 @@ void Kernel::Emit(std::string_view syspath, std::string action,
     impl_->Emit(std::move(event));
     return;
   }
+  // A device that a driver has made: what it is stands in its directory.
+  const auto subsystem = impl_->tree.Find(std::string(syspath) + "/subsystem", /*follow=*/false);
+  const auto uevent = impl_->tree.Find(std::string(syspath) + "/uevent");
+  if (!subsystem || !uevent || !(*uevent)->show) return;
+  Uevent event{.action = std::move(action),
+               .devpath = std::string(syspath.substr(4)),
+               .subsystem = LastComponent((*subsystem)->target),
+               .properties = std::move(extra)};
+  const std::string text = (*uevent)->show().value_or("");
+  for (size_t from = 0, to; (to = text.find('\n', from)) != std::string::npos; from = to + 1) {
+    const std::string line = text.substr(from, to - from);
+    const size_t equal = line.find('=');
+    if (equal != std::string::npos) {
+      event.properties.emplace_back(line.substr(0, equal), line.substr(equal + 1));
+    }
+  }
+  impl_->Emit(std::move(event));
 }
 
 void Kernel::Coldplug() {
