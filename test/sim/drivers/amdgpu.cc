@@ -104,7 +104,21 @@ void AmdgpuModel::Bound() {
     MakePartitionFiles();
     for (unsigned index = 1; index <= kPlatformDevices; ++index) MakePlatformDevice(index);
   }
+  MakeRasFiles();
   AddNodes();
+}
+
+// amdgpu_ras.c amdgpu_ras_sysfs_create and amdgpu_ras_sysfs_add_bad_page_node; the driver counts
+// anew each time that it is bound.
+void AmdgpuModel::MakeRasFiles() {
+  const std::string blocks = Given("ras", "umc sdma gfx mmhub xgmi_wafl");
+  if (blocks.empty()) return;
+  for (const std::string_view block : Split(blocks, ' ')) {
+    MakeFile(fmt::format("ras/{}_err_count", block), "ue: 0\nce: 0\n");
+  }
+  MakeFile("ras/gpu_vram_bad_pages", "");
+  MakeFile("pcie_replay_count", "0\n");
+  files_.emplace_back("ras");
 }
 
 void AmdgpuModel::Unbound() {

@@ -9,7 +9,8 @@
 //   file), mode (that the driver starts in; auto), alloc (CAPPING or ALL;
 //   without it no such file), target (90402: gfx_target_version), partitions (false: a card or
 //   kernel without the partition files), location (high: the partition in bits 31 to 28),
-//   kfd-fails-in (a mode in which KFD does not start), in-reset (true), switch-ms (2000)
+//   kfd-fails-in (a mode in which KFD does not start), in-reset (true), switch-ms (2000),
+//   ras (umc sdma gfx mmhub xgmi_wafl: the blocks that count errors; empty: the card counts none)
 //
 // A process that computes is a directory /sys/class/kfd/kfd/proc/<pid> with a file vram_<gpu_id>.
 // Not modelled: XGMI, the device cgroup, what runs on the card.
@@ -51,6 +52,7 @@ class AmdgpuModel : public DriverModel {
   std::string AvailableModes() const;
   void MakeFile(const std::string& name, std::string content);
   void MakePartitionFiles();
+  void MakeRasFiles();
   void MakeOwnNodes();
   void MakePlatformDevice(unsigned index);
   int StoreMode(std::string_view value);

@@ -32,9 +32,25 @@ void QatModel::Bound() {
   writable("cfg_services", [this] { return services_; }, &QatModel::StoreServices);
   tree().MakeText(dir + "/num_rps", fmt::format("{}\n", GivenNumber("ring-pairs", 64)));
   kernel().MakeFlag(dir + "/pm_idle_enabled", true);
+  // qat_common/adf_sysfs_ras_counters.c qat_ras_group: counted since the driver was bound
+  const std::string counters = function().dir + "/qat_ras";
+  for (const char* name : {"correctable", "nonfatal", "fatal"}) {
+    tree().MakeText(fmt::format("{}/errors_{}", counters, name), "0\n");
+  }
+  tree().MakeFile(counters + "/reset_error_counters", 0200, {},
+                  [this, counters](std::string_view value, size_t) {
+                    if (Line(value) != "1") return EINVAL;
+                    for (const char* name : {"correctable", "nonfatal", "fatal"}) {
+                      tree().MakeText(fmt::format("{}/errors_{}", counters, name), "0\n");
+                    }
+                    return 0;
+                  });
 }
 
-void QatModel::Unbound() { tree().Remove(function().dir + "/qat"); }
+void QatModel::Unbound() {
+  tree().Remove(function().dir + "/qat");
+  tree().Remove(function().dir + "/qat_ras");
+}
 
 // state_store: in use comes first, whatever is written
 int QatModel::StoreState(std::string_view value) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "hal/base/parse.h"
+#include "test/sim/front/conditions.h"
 #include "test/sim/front/control.h"
 
 namespace drapci::sim {
@@ -178,6 +179,10 @@ Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& 
     if (!words.problem().empty()) return Usage(words.problem());
     trap.Arm(count, command == "stop-at" ? SIGSTOP : SIGKILL);
     return {};
+  }
+  if (const auto injected = InjectCondition(kernel, all)) {
+    const bool nonsense = !*injected && injected->error().code == Code::kInvalid;
+    return nonsense ? Usage(injected->error().what) : Told(*injected);
   }
   auto device = words.Device();
   if (!device) return Usage(command.empty() ? "no command" : words.problem());

@@ -39,7 +39,7 @@ class WriteTrap {
 };
 
 // Does what `words` say: fault, delay, hold, release, vf-delay, fewer-vfs, vf-settings, carrier,
-// unplug, plug, set, aer, event, writes, clear, kill-after, stop-at.
+// unplug, plug, set, aer, event, writes, clear, kill-after, stop-at, and those of conditions.h.
 Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& words);
 
 class ControlServer {

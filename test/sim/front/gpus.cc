@@ -55,6 +55,7 @@ Result<std::vector<std::pair<std::string, std::string>>> ServeGpus(Kernel& kerne
       Log(LogLevel::kError, "drapci-sim: {}", noticed.error().what);
     }
   });
+  ::setenv(nvml::kStateVariable, file->path().c_str(), 1);  // for what is injected (conditions.h)
   const char* before = std::getenv("LD_LIBRARY_PATH");
   environment.emplace_back(nvml::kStateVariable, file->path());
   environment.emplace_back("LD_LIBRARY_PATH", std::string(DRAPCI_SIM_NVML_DIR) +

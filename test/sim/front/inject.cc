@@ -33,6 +33,29 @@ InjectCommands::InjectCommands(CLI::App& app)
   set->add_flag("--create", create_, "make it when it is not there");
   CLI::App* aer = Add("aer", "count AER errors", {"address", "severity", "name"});
   aer->add_option("--count", count_, "how many");
+  Add("sensor", "let a file of a card's hwmon devices say a value", {"address", "file", "value"});
+  Add("link", "set the speed (GT/s) and the lanes of a link; 0 lanes: it is down",
+      {"address", "speed", "width"});
+  Add("config-gone", "let configuration space read all ones", {"address"});
+  Add("sleep", "suspend a card, or wake it", {"address", "on-or-off"});
+  Add("core-dump", "let the driver have recorded a hang, or delete that", {"address", "on-or-off"});
+  Add("wedge", "let a GPU hang: none, rebind, rebind,bus-reset, vendor-specific, unknown",
+      {"address", "methods"});
+  Add("recovery", "tell of error recovery: BEGIN_RECOVERY, SUCCESSFUL_RECOVERY, FAILED_RECOVERY",
+      {"address", "state"});
+  Add("halt", "let an accelerator of idxd stop itself", {"address"});
+  CLI::App* ras = Add("ras",
+                      "count errors of a block of amdgpu (umc ue|ce), or of QAT (qat "
+                      "correctable|nonfatal|fatal)",
+                      {"address", "block", "kind"});
+  ras->add_option("--count", count_, "how many");
+  CLI::App* drops = Add("net-drops", "count drops or errors of an interface (rx_dropped, ...)",
+                        {"address", "counter"});
+  drops->add_option("--count", count_, "how many");
+  Add("xid", "let NVIDIA's driver tell of an Xid", {"address", "number"});
+  Add("gpu",
+      "set a number of the stand-in for NVIDIA's library (temperature, ecc_uncorrected, ...)",
+      {"address", "key", "value"});
   CLI::App* event = Add("event", "send a uevent of a function", {"address", "action"});
   event->add_option("properties", pairs_, "KEY=VALUE ...");
   CLI::App* writes = Add("writes", "print what was written to /sys", {});
@@ -56,7 +79,8 @@ std::vector<std::string> InjectCommands::Words() const {
     words.push_back(fmt::format("{}", count_));
     words.push_back(operation_);
   }
-  if (name == "aer") words.push_back(fmt::format("{}", count_));
+  if (name == "aer" || name == "ras" || name == "net-drops")
+    words.push_back(fmt::format("{}", count_));
   if (name == "set" && create_) words.push_back("create");
   if (name == "writes" && reset_) words.push_back("reset");
   if (name == "event") words.insert(words.end(), pairs_.begin(), pairs_.end());
