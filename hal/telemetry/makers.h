@@ -16,7 +16,10 @@ TelemetryMaker MakeDriverReader;
 TelemetryMaker MakePresenceReader;
 TelemetryMaker MakeLinkReader;
 TelemetryMaker MakeHwmonReader;
+TelemetryMaker MakeDevlinkReader;
 TelemetryMaker MakeNvmlReader;
+TelemetryMaker MakeNetReader;
 TelemetryMaker MakeRasReader;
+TelemetryMaker MakeDrmRasReader;
 
 }  // namespace drapci::hal

@@ -16,8 +16,11 @@ constexpr auto kSources = std::to_array<TelemetrySource>({
     {"presence", seconds(5), MakePresenceReader},
     {"link", seconds(10), MakeLinkReader},
     {"hwmon", seconds(10), MakeHwmonReader},
+    {"devlink", seconds(15), MakeDevlinkReader},
+    {"net", seconds(30), MakeNetReader},
     {"nvml", seconds(5), MakeNvmlReader},
     {"ras", seconds(30), MakeRasReader},
+    {"drm-ras", seconds(30), MakeDrmRasReader},
 });
 
 }  // namespace
