@@ -108,12 +108,14 @@ struct Channel {
 
 Result<Channel> OpenChannel(int protocol, const std::string& relay) {
   Channel channel;
-  if (relay.empty() || protocol != NETLINK_ROUTE) {
+  if (relay.empty() || (protocol != NETLINK_ROUTE && protocol != NETLINK_GENERIC)) {
     DRAPCI_TRY(channel.socket, OpenSocket(protocol));
     channel.fd = mnl_socket_get_fd(channel.socket.get());
     channel.port = mnl_socket_get_portid(channel.socket.get());
   } else {
-    DRAPCI_TRY(channel.relay, ConnectRelay(relay));
+    const bool generic = protocol == NETLINK_GENERIC;
+    DRAPCI_TRY(channel.relay,
+               ConnectRelay(generic ? fmt::format("{}{}", relay, kGenericRelaySuffix) : relay));
     channel.fd = channel.relay.get();
     channel.port = static_cast<uint32_t>(::getpid());
   }

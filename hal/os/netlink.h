@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hal/base/result.h"
@@ -52,6 +53,8 @@ class NetlinkReply {
 // one netlink datagram. A request carries the sender's port, which no kernel has given it, in
 // nlmsg_pid.
 inline constexpr const char* kNetlinkRelayVariable = "DRAPCI_NETLINK_RELAY";
+// And one whose path has this behind it, for NETLINK_GENERIC.
+inline constexpr std::string_view kGenericRelaySuffix = "-generic";
 
 class KernelNetlink : public Netlink {
  public:

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "test/sim/devlink/genetlink.h"
 #include "test/sim/fake_host.h"
 #include "test/sim/kernel/rtnetlink.h"
 
@@ -71,6 +72,13 @@ Result<std::vector<NetlinkMessage>> FakeNetlink::Talk(int protocol,
   {
     std::lock_guard lock(mutex_);
     requests_.emplace_back(request.begin(), request.end());
+  }
+  if (protocol == NETLINK_GENERIC && kernel_ != nullptr) {
+    // Devlink instances are in the machine's own namespace.
+    if (name_space_ != kHomeNamespace) return Refused({.error = ENOENT});
+    auto answer = AnswerGenetlink(*kernel_, request);
+    if (!answer) return Refused(answer.error());
+    return *std::move(answer);
   }
   if (protocol != NETLINK_ROUTE || kernel_ == nullptr) return Messages();
   switch (header.nlmsg_type) {

@@ -7,6 +7,7 @@
 #include "test/sim/drivers/amdgpu.h"
 #include "test/sim/drivers/dfl.h"
 #include "test/sim/drivers/idxd.h"
+#include "test/sim/drivers/mlx5.h"
 #include "test/sim/drivers/qat.h"
 #include "test/sim/drivers/xe.h"
 
@@ -19,8 +20,8 @@ struct Row {
 };
 
 constexpr Row kModels[] = {
-    {"amdgpu", MakeAmdgpuModel}, {"dfl-pci", MakeDflModel}, {"idxd", MakeIdxdModel},
-    {"4xxx", MakeQatModel},      {"xe", MakeXeModel},
+    {"amdgpu", MakeAmdgpuModel},  {"dfl-pci", MakeDflModel}, {"idxd", MakeIdxdModel},
+    {"mlx5_core", MakeMlx5Model}, {"4xxx", MakeQatModel},    {"xe", MakeXeModel},
 };
 
 }  // namespace

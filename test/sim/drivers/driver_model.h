@@ -41,6 +41,9 @@ class DriverModel {
   virtual int ReleaseVfs() { return 0; }
   virtual void VfsMade() {}
   virtual void VfsGone() {}
+  // The card as devlink has it; null: the driver has not registered it.
+  virtual DevlinkCard* Devlink() { return nullptr; }
+
   // What `driver` says when it probes one of the function's VFs: 0 or an errno.
   virtual int ProbeVf(unsigned index, std::string_view driver) {
     static_cast<void>(index), static_cast<void>(driver);

@@ -16,6 +16,7 @@
 #include "test/sim/front/control.h"
 #include "test/sim/front/fuse_devices.h"
 #include "test/sim/front/fuse_sysfs.h"
+#include "test/sim/front/generic_relay.h"
 #include "test/sim/front/gpus.h"
 #include "test/sim/front/namespaces.h"
 #include "test/sim/front/process.h"
@@ -61,7 +62,8 @@ struct Machine {
                 .net_devices = &veths}),
         sysfs(kernel, [this](int pid) { trap.Accepted(pid); }),
         control(kernel, trap),
-        relay(kernel, trap, [this] { veths.Sync(); }) {
+        relay(kernel, trap, [this] { veths.Sync(); }),
+        generic_relay(kernel, trap, [this] { veths.Sync(); }) {
     veths.Follow(kernel);
     sysfs.SetRefresh([this] { veths.Sync(); });
   }
@@ -73,6 +75,7 @@ struct Machine {
   FuseSysfs sysfs;
   ControlServer control;
   Relay relay;
+  GenericRelay generic_relay;
 };
 
 }  // namespace
@@ -104,6 +107,8 @@ Result<int> Run(const RunOptions& options) {
       [&socket = *socket.release()](const Uevent& event) { Publish(socket, event); });
   DRAPCI_CHECK(machine.control.Start(kSocket));
   DRAPCI_CHECK(machine.relay.Start(kRelaySocket));
+  DRAPCI_CHECK(
+      machine.generic_relay.Start(fmt::format("{}{}", kRelaySocket, hal::kGenericRelaySuffix)));
   // systemd's device library (and libudev on top of it) takes only paths whose file system calls
   // itself sysfs, unless told otherwise (sd-device.c device_set_syspath); FUSE cannot.
   setenv("SYSTEMD_DEVICE_VERIFY_SYSFS", "0", 1);

@@ -13,8 +13,11 @@ std::string LastComponent(std::string_view path) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
-// Platform devices and those of idxd are on a bus; everything else that is made here is of a class.
-bool IsOnBus(std::string_view subsystem) { return subsystem == "platform" || subsystem == "dsa"; }
+// Platform devices, sub-functions and those of idxd are on a bus; everything else that is made here
+// is of a class.
+bool IsOnBus(std::string_view subsystem) {
+  return subsystem == "platform" || subsystem == "dsa" || subsystem == "auxiliary";
+}
 std::string SubsystemDir(std::string_view subsystem) {
   return fmt::format("/sys/{}/{}", IsOnBus(subsystem) ? "bus" : "class", subsystem);
 }

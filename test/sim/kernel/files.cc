@@ -176,6 +176,30 @@ int Kernel::Ioctl(std::string_view node, unsigned long request, uint64_t argumen
   return model ? model->Ioctl(node, request, argument, memory) : -ENOTTY;
 }
 
+std::vector<PciAddress> Kernel::DevlinkDevices() const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<PciAddress> found;
+  for (const auto& [address, function] : impl_->functions) {
+    if (function->model && function->model->Devlink() != nullptr) found.push_back(address);
+  }
+  return found;
+}
+
+bool Kernel::HasDevlink(const PciAddress& address) const {
+  std::lock_guard lock(impl_->mutex);
+  const Function* function = impl_->Get(address);
+  return function != nullptr && function->model && function->model->Devlink() != nullptr;
+}
+
+int Kernel::WithDevlink(const PciAddress& address, const std::function<int(DevlinkCard&)>& action) {
+  Impl::Operation operation(*impl_);
+  const Function* function = impl_->Get(address);
+  // The model outlives the action, also when that lets the driver go.
+  const auto model = function != nullptr ? function->model : nullptr;
+  DevlinkCard* card = model ? model->Devlink() : nullptr;
+  return card != nullptr ? action(*card) : ENODEV;
+}
+
 void Kernel::SetFile(std::string_view path, std::string content, unsigned mode) {
   std::lock_guard lock(impl_->mutex);
   auto node = impl_->tree.Find(path);

@@ -12,8 +12,13 @@ namespace {
 constexpr unsigned kMinMtu = 68, kMaxMtu = 9216;  // igb: MAX_STD_JUMBO_FRAME_SIZE
 constexpr size_t kMaxName = 15;                   // IFNAMSIZ without its final zero
 
+// The device that has the interface.
+std::string DeviceOf(const Function& function, const Interface& net) {
+  return net.below.empty() ? function.dir : fmt::format("{}/{}", function.dir, net.below);
+}
+
 std::string DirOf(const Function& function, const Interface& net) {
-  return fmt::format("{}/net/{}", function.dir, net.name);
+  return fmt::format("{}/net/{}", DeviceOf(function, net), net.name);
 }
 
 // net/core/net-sysfs.c netdev_uevent.
@@ -120,6 +125,32 @@ void Kernel::Impl::MakeInterfaces(Function& function) {
   }
 }
 
+int Kernel::Impl::AddInterface(Function& function, const NetInterface& spec,
+                               const std::string& port, const std::string& below) {
+  LiveInterface live;
+  live.now = {.function = function.spec.address,
+              .name = spec.name,
+              .mac = spec.mac,
+              .mtu = spec.mtu,
+              .up = spec.operstate != "down",
+              .below = below};
+  live.port = port;
+  MakeDevice(live);
+  function.live_interfaces.push_back(std::move(live));
+  Show(function.live_interfaces.back(), "add");
+  return function.live_interfaces.back().now.id;
+}
+
+void Kernel::Impl::RemoveInterface(Function& function, int id) {
+  const auto found = std::ranges::find_if(
+      function.live_interfaces, [&](const LiveInterface& live) { return live.now.id == id; });
+  if (found == function.live_interfaces.end()) return;
+  if (found->real) options.net_devices->Remove(std::span(&id, 1));
+  if (found->now.name_space == kHomeNamespace) Hide(*found, "remove");
+  interface_owners.erase(id);
+  function.live_interfaces.erase(found);
+}
+
 void Kernel::Impl::RemoveDevices(const std::vector<PciAddress>& owners) {
   std::vector<int> ids;
   for (const PciAddress& address : owners) {
@@ -190,7 +221,8 @@ void Kernel::Impl::Show(const LiveInterface& live, std::string_view action) {
         LiveInterface* found = FindInterface(id);
         return found == nullptr ? ENODEV : StoreUevent(NetEvent(dir, found->now, ""), value);
       });
-  tree.MakeLinkTo(dir + "/device", function.dir);
+  if (!live.port.empty()) text("phys_port_name", live.port.c_str());
+  tree.MakeLinkTo(dir + "/device", DeviceOf(function, live.now));
   tree.MakeLinkTo(dir + "/subsystem", "/sys/class/net");
   tree.MakeLinkTo("/sys/class/net/" + live.now.name, dir);
   if (!action.empty()) Emit(NetEvent(dir, live.now, action));
@@ -201,8 +233,9 @@ void Kernel::Impl::Hide(const LiveInterface& live, std::string_view action) {
   const std::string dir = DirOf(function, live.now);
   tree.Remove("/sys/class/net/" + live.now.name);
   tree.Remove(dir);
-  auto glue = tree.Find(function.dir + "/net");
-  if (glue && (*glue)->children.empty()) tree.Remove(function.dir + "/net");
+  const std::string net = DeviceOf(function, live.now) + "/net";
+  auto glue = tree.Find(net);
+  if (glue && (*glue)->children.empty()) tree.Remove(net);
   if (!action.empty()) Emit(NetEvent(dir, live.now, action));
 }
 
@@ -376,6 +409,7 @@ void Kernel::InterfaceIs(const Interface& now) {
   if (live == nullptr || !live->real) return;
   Interface known = now;
   known.function = live->now.function;
+  known.below = live->now.below;
   if (known != live->now) impl_->ChangeTo(*live, known);
 }
 

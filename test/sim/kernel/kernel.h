@@ -66,6 +66,8 @@ class CallerMemory {
 };
 
 // Another function's state, seen from outside (tests' assertions).
+class DevlinkCard;  // ../devlink/card.h
+
 struct FunctionState {
   std::string driver, driver_override, sysfs_path;  // driver: empty when unbound
   std::optional<PciAddress> physfn;
@@ -144,6 +146,13 @@ class Kernel {
   int Ioctl(std::string_view node, unsigned long request, uint64_t argument, CallerMemory& memory);
 
   // --- Network interfaces (net.h) ----------------------------------------------------------------
+  // --- devlink (../devlink) ---------------------------------------------------------------------
+  // The functions whose driver has registered them with devlink.
+  std::vector<PciAddress> DevlinkDevices() const;
+  bool HasDevlink(const PciAddress& address) const;
+  // What `action` answers, 0 or an errno; ENODEV when the function has no devlink.
+  int WithDevlink(const PciAddress& address, const std::function<int(DevlinkCard&)>& action);
+
   // All of bound functions, in whatever namespace they are, sorted by function.
   std::vector<Interface> Interfaces() const;
   // What its administrator does to an interface of the model alone: 0 or an errno. One part after

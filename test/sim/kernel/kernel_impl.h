@@ -24,7 +24,8 @@ struct LiveInterface {
   Interface now;
   std::string operstate;  // what the board says instead of "up" or "down"
   bool no_carrier = false;
-  bool real = false;  // made by Options::net_devices as well
+  bool real = false;      // made by Options::net_devices as well
+  std::string port = {};  // phys_port_name, of a port of the card's switch
 };
 
 class DriverModel;
@@ -139,6 +140,10 @@ struct Kernel::Impl {
   // --- interfaces.cc
   void MakeInterfaces(Function& function);
   void RemoveInterfaces(Function& function);
+  // One more than the board says, as `port` of the card's switch where that is not empty; its id.
+  int AddInterface(Function& function, const NetInterface& spec, const std::string& port,
+                   const std::string& below);
+  void RemoveInterface(Function& function, int id);
   // Takes the real devices behind these functions' interfaces away, all at once.
   void RemoveDevices(const std::vector<PciAddress>& owners);
   void MakeDevice(LiveInterface& live);

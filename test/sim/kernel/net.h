@@ -23,6 +23,8 @@ struct Interface {
   std::string name = {}, mac = {};
   unsigned mtu = 1500;
   bool up = false, carrier = false;
+  // The device below the function that it belongs to ("mlx5_core.sf.2"); empty: the function.
+  std::string below = {};
   bool operator==(const Interface&) const = default;
 };
 

@@ -322,8 +322,9 @@ void AddParentAndVfs(const Kernel& kernel, const Interface& net, uint32_t filter
       });
     }
   }
-  PutText(message, IFLA_PARENT_DEV_NAME, net.function.ToString());
-  PutText(message, IFLA_PARENT_DEV_BUS_NAME, "pci");
+  const bool own = net.below.empty();  // else a sub-function's
+  PutText(message, IFLA_PARENT_DEV_NAME, own ? net.function.ToString() : net.below);
+  PutText(message, IFLA_PARENT_DEV_BUS_NAME, own ? "pci" : "auxiliary");
   SetLength(message);
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "driver/node_manager.h"
+#include "test/sim/devlink/genetlink.h"
 #include "test/sim/fake_host.h"
 
 namespace drapci::driver {
@@ -73,15 +74,19 @@ class FusedNetlink : public hal::Netlink {
       : owned_(std::move(owned)), inner_(*owned_), fuse_(fuse) {}
   Result<std::vector<hal::NetlinkMessage>> Talk(int protocol,
                                                 std::span<const std::byte> request) override {
-    nlmsghdr header{};
-    std::memcpy(&header, request.data(), std::min(sizeof header, request.size()));
-    // rtnetlink has four types for each object: new, delete, get, set.
-    const bool asks = header.nlmsg_type % 4 == RTM_GETLINK % 4;
-    if (!asks && !fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    if (!Asks(protocol, request) && !fuse_.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
     return inner_.Talk(protocol, request);
   }
 
  private:
+  static bool Asks(int protocol, std::span<const std::byte> request) {
+    nlmsghdr header{};
+    std::memcpy(&header, request.data(), std::min(sizeof header, request.size()));
+    // rtnetlink has four types for each object: new, delete, get, set.
+    if (protocol == NETLINK_ROUTE) return header.nlmsg_type % 4 == RTM_GETLINK % 4;
+    return protocol != NETLINK_GENERIC || !sim::ChangesDevlink(request);  // else: RDMA's mode
+  }
+
   std::unique_ptr<hal::Netlink> owned_;
   hal::Netlink& inner_;
   Fuse& fuse_;
