@@ -191,6 +191,8 @@ class Reader : private ConfigFields {
              "a rule needs match: address, vendor, device or class, or {} for every function");
     }
     if (count_line != 0 && rule.policy.vfs == Vfs::kExisting) {
+        Choice<std::string>("eswitchMode", rule.policy.eswitch_mode,
+                            {{"legacy", "legacy"}, {"switchdev", "switchdev"}}),
       Report(count_line, "vfCount has no meaning with vfs: existing; leave one of them out");
     }
     if (queues_line != 0 && rule.policy.vfs == Vfs::kExisting) {

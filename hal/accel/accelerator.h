@@ -50,6 +50,8 @@ struct AcceleratorPolicy {
   // Going to another partition mode may reset the card while nobody uses it.
   bool allow_reset = false;
   std::string services;  // what a QAT function offers, as its driver calls it; empty: as found
+  // Of a network card with an embedded switch: "legacy" or "switchdev"; empty: as found.
+  std::string eswitch_mode;
   std::vector<WorkQueue> work_queues;  // of a DSA or IAA function; empty: the family's choice
   bool operator==(const AcceleratorPolicy&) const = default;
 };

@@ -7,6 +7,8 @@
 #include "hal/accel/amdgpu.h"
 #include "hal/accel/amdgpu_settings.h"
 #include "hal/accel/dfl_fpga.h"
+#include "hal/accel/devlink_nic.h"
+#include "hal/accel/devlink_settings.h"
 #include "hal/accel/dfl_fpga_settings.h"
 #include "hal/accel/function.h"
 #include "hal/accel/idxd.h"
@@ -59,6 +61,7 @@ std::string_view SeenOn(std::string_view family) {
 
 SettingTable MakeSettings(Host& host) {
   SettingTable table;
+    {"smartnic", IsSmartNicFunction, MakeSmartNicAccelerator, AddDevlinkSettings, kSimulated},
   AddPciSettings(host, table);
   AddNetSettings(host, table);
   for (const Family& family : kFamilies) {

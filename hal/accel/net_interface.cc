@@ -26,12 +26,6 @@ Result<int64_t> ReadNumber(const Sysfs& sysfs, const std::string& path) {
   return *number;
 }
 
-// A port through which the card's switch reaches another function: "pf0vf3", "c1pf0", "pf0sf88".
-bool IsRepresentor(const Sysfs& sysfs, const std::string& interface) {
-  const Result<std::string> port = sysfs.Read(File(interface, "phys_port_name"));
-  return port && (port->starts_with("pf") || port->starts_with("c"));
-}
-
 Result<HomeInterface> Look(const Sysfs& sysfs, const std::string& name) {
   DRAPCI_TRY(const int64_t index, ReadNumber(sysfs, File(name, "ifindex")));
   DRAPCI_TRY(const int64_t mtu, ReadNumber(sysfs, File(name, "mtu")));
@@ -86,6 +80,11 @@ Result<std::optional<HomeInterface>> FindAtHome(const Sysfs& sysfs, const PciAdd
                                            address.ToString()));
     }
   }
+}
+
+bool IsRepresentor(const Sysfs& sysfs, const std::string& interface) {
+  const Result<std::string> port = sysfs.Read(File(interface, "phys_port_name"));
+  return port && (port->starts_with("pf") || port->starts_with("c"));
 }
 
 Result<bool> MayHaveInterface(const Sysfs& sysfs, const PciAddress& address) {

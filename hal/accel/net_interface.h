@@ -26,6 +26,10 @@ struct HomeInterface {
 // a switch's ports for other functions (phys_port_name "pf0vf3"). Nothing when it has none here.
 Result<std::optional<HomeInterface>> FindAtHome(const Sysfs& sysfs, const PciAddress& address);
 
+// Whether it is a port through which the card's switch reaches another function: "pf0vf3",
+// "c1pf0", "pf0sf88" (phys_port_name).
+bool IsRepresentor(const Sysfs& sysfs, const std::string& interface);
+
 // Whether a driver is bound that makes network interfaces; never a vfio driver.
 Result<bool> MayHaveInterface(const Sysfs& sysfs, const PciAddress& address);
 

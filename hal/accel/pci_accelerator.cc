@@ -7,8 +7,10 @@
 #include <functional>
 
 #include "hal/accel/match.h"
+#include "hal/accel/net_interface.h"
 #include "hal/accel/net_settings.h"
 #include "hal/accel/pci_settings.h"
+#include "hal/accel/rdma_edits.h"
 #include "hal/base/parse.h"
 #include "hal/fpga/manager.h"
 #include "hal/os/path.h"
@@ -184,6 +186,7 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
   DRAPCI_TRY(
       edits.device_nodes,
       WaitForNodes(host_, address, [&] { return DeviceNodes(host_.sysfs, address); }, deadline));
+  AddRdma(host_, address.SysfsPath(), Variable("RDMA", request.part), edits);
   DRAPCI_TRY(edits.interfaces, InterfacesOf(address, request, deadline));
   std::vector<std::string> names;
   for (const ContainerInterface& each : edits.interfaces) names.push_back(each.name);
@@ -227,6 +230,8 @@ Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(const PciAd
         deadline);
   }
   if (!names) return std::unexpected(std::move(names).error());
+  // Those are the host's way to others.
+  std::erase_if(*names, [&](const std::string& name) { return IsRepresentor(host_.sysfs, name); });
   std::vector<ContainerInterface> interfaces;
   for (const std::string& name : *names) {
     const auto mac = host_.sysfs.Read(fmt::format("{}/net/{}/address", address.SysfsPath(), name));

@@ -6,11 +6,11 @@
 #include <iterator>
 
 #include "hal/accel/function.h"
+#include "hal/accel/net_interface.h"
 #include "hal/accel/net_settings.h"
 #include "hal/accel/pci_accelerator.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/base/parse.h"
-#include "hal/pci/device_nodes.h"
 
 namespace drapci::hal {
 namespace {
@@ -66,8 +66,8 @@ Result<Description> SriovAccelerator::Describe(const std::set<std::string>& ours
   description.attributes.emplace("vfs_total", int64_t{total()});
   description.attributes.emplace(kVfsNow, int64_t{count});
   if (policy().shares && function().class_code >> 16 == kNetworkClass) {
-    const auto names = NetworkInterfaces(host().sysfs, pf());
-    if (names && !names->empty()) description.attributes.emplace(kInterface, names->front());
+    const auto home = FindAtHome(host().sysfs, pf());
+    if (home && *home) description.attributes.emplace(kInterface, (*home)->name);
   }
   description.counters.emplace(kCounter, offer);
   description.scale = Scale{.unit = std::string(kCounter), .size = offer};
@@ -120,28 +120,32 @@ std::map<std::string, Capacity> SriovAccelerator::Divisible(int offer) const {
 int64_t SriovAccelerator::Bandwidth() const {
   if (function().class_code >> 16 != kNetworkClass) return 0;
   if (policy().bandwidth != 0) return policy().bandwidth / kMegabit * kMegabit;
-  const auto names = NetworkInterfaces(host().sysfs, pf());
-  if (!names || names->empty()) return 0;
+  const auto home = FindAtHome(host().sysfs, pf());
+  if (!home || !*home) return 0;
   // Mbit/s; EINVAL while the link is down, -1 when it is unknown
   // (Documentation/ABI/testing/sysfs-class-net).
   const auto text =
-      host().sysfs.Read(fmt::format("{}/net/{}/speed", pf().SysfsPath(), names->front()));
+      host().sysfs.Read(fmt::format("{}/net/{}/speed", pf().SysfsPath(), (*home)->name));
   const auto speed = text ? ParseInt<int64_t>(Trim(*text)) : std::nullopt;
   return speed && *speed > 0 ? *speed * kMegabit : 0;
 }
 
-Result<std::vector<Wanted>> SriovAccelerator::WishVf(const std::string& target,
-                                                     const PartRequest& request) const {
+VfSettings SriovAccelerator::WishedSettings(const PartRequest& request) {
   VfSettings settings;
-  bool advisory = false;
-  if (request.network) {
-    settings = request.network->vf;
-    advisory = request.network->advisory_rate;
-  }
+  if (request.network) settings = request.network->vf;
   if (const auto share = request.share.find(std::string(kBandwidth));
       share != request.share.end()) {
     settings.max_rate = share->second / kMegabit;
   }
+  return settings;
+}
+
+Result<std::vector<Wanted>> SriovAccelerator::WishVf(const Description& now,
+                                                     const std::string& target,
+                                                     const PartRequest& request) const {
+  static_cast<void>(now);
+  VfSettings settings = WishedSettings(request);
+  const bool advisory = request.network && request.network->advisory_rate;
   std::vector<Wanted> wanted;
   if (settings == VfSettings()) return wanted;
   if (function().class_code >> 16 != kNetworkClass) {
@@ -251,7 +255,7 @@ Result<std::vector<Wanted>> SriovAccelerator::Plan(const Description& now,
   if (policy().vfs != Vfs::kExisting) {
     plan.push_back(WishVfs(static_cast<int>(now.counters.at(std::string(kCounter)))));
   }
-  DRAPCI_TRY(std::vector<Wanted> settings, WishVf(target, request));
+  DRAPCI_TRY(std::vector<Wanted> settings, WishVf(now, target, request));
   std::ranges::move(settings, std::back_inserter(plan));
   plan.push_back(std::move(driver));
   // A VF made for the claim loses its driver, and the interface with it, when the claim goes.

@@ -37,8 +37,12 @@ class SriovAccelerator : public PciAccelerator {
   // What the PF's driver shall hold the VF at `target` ("0000:02:00.0/vf3") to, made after the VFs
   // and before the VF's own driver comes; nothing when nothing is asked for. This one knows network
   // cards.
-  virtual Result<std::vector<Wanted>> WishVf(const std::string& target,
+  virtual Result<std::vector<Wanted>> WishVf(const Description& now, const std::string& target,
                                              const PartRequest& request) const;
+
+  // What a claim wants set of a VF: by its network request, and by its share of the link's speed.
+  static VfSettings WishedSettings(const PartRequest& request);
+  Wanted WishUp() const;  // of the PF's interface
 
  private:
   using Vfs = AcceleratorPolicy::Vfs;
@@ -54,7 +58,6 @@ class SriovAccelerator : public PciAccelerator {
                        const Part& whole, const std::string& vf_device) const;
   std::string VfDevice() const;
   Wanted WishVfs(int count) const;
-  Wanted WishUp() const;  // of the PF's interface
   // The function as one device to share, of which each share is a VF.
   Part SharedPart(int offer, Detail detail) const;
   // What the shares of the link's speed come to, in bit/s; 0: unknown, or no network card.
