@@ -56,6 +56,14 @@ TEST(Examples, ProgramASlot) {
   EXPECT_EQ(image->name, "sort.gbs");
 }
 
+TEST(Examples, SetAddressAndRatesOfAVfAtItsSwitch) {
+  const auto network = Example("smartnic.yaml").network;
+  ASSERT_TRUE(network);
+  EXPECT_EQ(network->vf.mac, "02:00:00:00:00:31");
+  EXPECT_EQ(network->vf.min_rate, 1000);
+  EXPECT_EQ(network->vf.max_rate, 5000);
+}
+
 TEST(Examples, NameAndAddressAnInterface) {
   const auto network = Example("claim-vf-network.yaml").network;
   ASSERT_TRUE(network);
