@@ -228,7 +228,7 @@ TEST_F(HealthMonitorTest, ASourceThatBlocksStopsNoOtherAndMakesItsCardUnknown) {
   const auto report = monitor_->Explain(CardAt(1).name);
   ASSERT_TRUE(report);
   EXPECT_TRUE(report->sources[1].held_up);
-  EXPECT_EQ(monitor_->stats().held_up, 1u);
+  EXPECT_GE(monitor_->stats().held_up, 1u);
   Release();
   ASSERT_TRUE(Waiting(0));
   Pass(15s);
