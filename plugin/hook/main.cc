@@ -1,6 +1,6 @@
 // drapci-hook: called by a container runtime (OCI hook createRuntime, put into the container's
 // specification by the claim's CDI file) before the container's process starts. Gives a network
-// interface of the claim to the container.
+// interface of the claim to the container, or holds it to its share of a card's memory.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -10,11 +10,14 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <vector>
 
 #include "hal/net/link.h"
 #include "hal/net/link_events.h"
 #include "plugin/hook/attach.h"
 #include "plugin/hook/container_state.h"
+#include "plugin/hook/limit.h"
 
 namespace drapci::plugin {
 namespace {
@@ -41,9 +44,13 @@ bool SameNamespace(const UniqueFd& a, const UniqueFd& b) {
          of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
 }
 
-Result<> Run(const Attachment& wish) {
-  DRAPCI_TRY(const std::string state, ReadInput());
-  DRAPCI_TRY(const int pid, ContainerProcess(state));
+struct Wish {
+  std::string function;  // empty: no interface
+  Attachment attachment;
+  std::vector<std::string> limits;
+};
+
+Result<> AttachTo(int pid, const Attachment& wish) {
   const std::string path = fmt::format("/proc/{}/ns/net", pid);
   const UniqueFd container(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!container) return Fail(Error::FromErrno(errno, "open " + path));
@@ -63,6 +70,26 @@ Result<> Run(const Attachment& wish) {
   return Attach(host, container, wish);
 }
 
+Result<> LimitTo(int pid, const std::vector<std::string>& texts) {
+  std::vector<MemoryLimit> limits;
+  for (const std::string& text : texts) limits.push_back(*MemoryLimit::Parse(text));
+  hal::KernelSysfs files;
+  // Where a simulated machine has the files of a controller that this one's kernel has not.
+  const char* simulated = std::getenv("DRAPCI_CGROUP_ROOT");
+  std::string root = simulated == nullptr ? "" : simulated;
+  if (root.empty()) {
+    DRAPCI_TRY(root, UnifiedHierarchy(files));
+  }
+  return LimitMemory(files, root, pid, limits);
+}
+
+Result<> Run(const Wish& wish) {
+  DRAPCI_TRY(const std::string state, ReadInput());
+  DRAPCI_TRY(const int pid, ContainerProcess(state));
+  if (!wish.limits.empty()) DRAPCI_CHECK(LimitTo(pid, wish.limits));
+  return wish.function.empty() ? Result<>() : AttachTo(pid, wish.attachment);
+}
+
 std::string CheckFunction(const std::string& text) {
   return hal::PciAddress::Parse(text) ? "" : "must be a PCI address such as 0000:02:10.6";
 }
@@ -73,22 +100,39 @@ std::string CheckAddress(const std::string& text) {
   return hal::CanonicalAddress(text).empty() ? "must be an address such as 10.0.0.2/24" : "";
 }
 
+std::string CheckLimit(const std::string& text) {
+  return MemoryLimit::Parse(text) ? "" : "must be a region and bytes: drm/0000:03:00.0/vram0=1024";
+}
+
 int Main(int argc, char** argv) {
-  Attachment wish;
-  std::string function;
+  Wish wish;
+  Attachment& to = wish.attachment;
   try {
-    CLI::App app("Gives a network interface to a container; called by container runtimes.",
-                 "drapci-hook");
+    CLI::App app(
+        "Gives a network interface to a container, or holds it to a share of a card's memory; "
+        "called "
+        "by container runtimes.",
+        "drapci-hook");
     app.set_version_flag("--version", std::string("drapci-hook " DRAPCI_VERSION));
-    app.add_option("--function", function, "the PCI function whose interface it is")
-        ->required()
-        ->check(CheckFunction);
-    app.add_option("--name", wish.name, "its name in the container")->required()->check(CheckName);
-    app.add_option("--mtu", wish.mtu, "its MTU")->check(CLI::Range(68, 65535));
-    app.add_option("--address", wish.addresses, "an address for it; may be repeated")
-        ->check(CheckAddress);
+    auto* function = app.add_option("--function", wish.function,
+                                    "the PCI function whose interface the container gets");
+    auto* name = app.add_option("--name", to.name, "the interface's name in the container");
+    function->check(CheckFunction)->needs(name);
+    name->check(CheckName)->needs(function);
+    app.add_option("--mtu", to.mtu, "its MTU")->check(CLI::Range(68, 65535))->needs(function);
+    app.add_option("--address", to.addresses, "an address for it; may be repeated")
+        ->check(CheckAddress)
+        ->needs(function);
+    auto* limit = app.add_option("--limit", wish.limits,
+                                 "REGION=BYTES: the most of a card's memory that the container can "
+                                 "have (control group controller dmem); may be repeated");
+    limit->check(CheckLimit);
     CLI11_PARSE(app, argc, argv);
-    wish.function = *hal::PciAddress::Parse(function);
+    if (wish.function.empty() && wish.limits.empty()) {
+      fmt::print(stderr, "drapci-hook: --function and --name, or --limit\n");
+      return 2;
+    }
+    if (!wish.function.empty()) to.function = *hal::PciAddress::Parse(wish.function);
     if (const auto done = Run(wish); !done) {
       fmt::print(stderr, "drapci-hook: {}\n", done.error().what);
       return 1;
