@@ -8,6 +8,7 @@
 #include <map>
 
 #include "driver/config_fields.h"
+#include "driver/health_config.h"
 #include "driver/text.h"
 #include "driver/yaml_tree.h"
 #include "hal/base/parse.h"
@@ -102,6 +103,8 @@ class Reader : private ConfigFields {
     constexpr std::string_view kAllowed =
         "a DNS subdomain in lower case that begins with a letter, at most 63 bytes";
     const std::string* text = Scalar("driverName", value, line, kAllowed);
+        Field{"health", [&](const YamlNode& v,
+                            int line) { ReadHealthConfig(v, line, config.health, errors()); }},
     if (text == nullptr) return;
     // It is the vendor of CDI names too, which begin with a letter.
     if (!IsDnsSubdomain(*text, 63) || text->front() < 'a') {

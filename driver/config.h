@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "driver/health/rule.h"
 #include "hal/accel/accelerator.h"
 #include "hal/base/log.h"
 #include "hal/base/result.h"
@@ -49,6 +50,7 @@ struct Config {
 
   NetworkDevices network_devices = NetworkDevices::kHook;
   std::string hook = kDefaultHook;  // the program
+  HealthConfig health;
 
   struct Kubernetes {
     std::string kubeconfig;     // empty: none, unless the daemon runs in a pod

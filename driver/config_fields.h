@@ -30,6 +30,7 @@ class ConfigFields {
   // Reads each key of `node` by its field; `what` names the map in messages.
   void Map(const YamlNode& node, int line, std::string_view what, std::span<const Field> fields);
 
+  std::vector<ConfigError>& errors() const { return errors_; }
   void Report(int line, std::string text);
   // The value when it is one; null after an error.
   const std::string* Scalar(std::string_view key, const YamlNode& value, int line,

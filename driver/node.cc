@@ -81,6 +81,24 @@ void Consider(const hal::Sysfs& sysfs, const Known& known, const hal::DeviceEven
   }
 }
 
+// What the monitor watches: whatever is listed, whether it is offered or not.
+std::vector<MonitoredCard> Watched(const NodeManager& manager) {
+  std::vector<MonitoredCard> cards;
+  for (AcceleratorView& view : manager.Views()) {
+    MonitoredCard& card = cards.emplace_back();
+    card.name = std::move(view.name);
+    card.family = std::move(view.family);
+    card.identity = view.gone ? "" : hal::CardIdentity(view.function);
+    card.function = std::move(view.function);
+    card.gone = view.gone;
+    const auto driver = view.description.attributes.find("driver");
+    if (driver != view.description.attributes.end()) {
+      card.function.driver = std::get<std::string>(driver->second);
+    }
+  }
+  return cards;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::Open(hal::Host& host, hal::PciScanner& scanner,
@@ -98,14 +116,40 @@ Result<std::unique_ptr<Node>> Node::Open(hal::Host& host, hal::PciScanner& scann
 
 Result<> Node::Start() {
   // Listening begins before the first scan, so that nothing that happens during it is missed.
+  MakeMonitor();
   host_.events.Listen([this](const hal::DeviceEvent& event) { OnEvent(event); });
   DRAPCI_CHECK(manager_->Recover());
   follower_ = std::thread([this] { Follow(); });
+  // Nobody waits for the first verdicts: until they are there, the cards' health is unknown.
+  if (monitor_ != nullptr) {
+    cards_changed_ = manager_->Listen([this] { monitor_->CardsChanged(); });
+    monitor_->Start();
+  }
   return {};
+}
+
+void Node::MakeMonitor() {
+  if (!config_.health.enabled) return;
+  const auto publish = [this](const std::string& card, const Health* health) {
+    if (health == nullptr) return manager_->DropHealth(card);
+    manager_->SetHealth(card, *health);
+  };
+  monitor_ = std::make_unique<HealthMonitor>(
+      host_, config_.health, hal::TelemetrySources(),
+      HealthMonitor::Wiring{.cards = [this] { return Watched(*manager_); }, .publish = publish});
+}
+
+size_t Node::StopMonitor() {
+  if (monitor_ == nullptr) return 0;
+  return monitor_->Stop();
 }
 
 Node::~Node() {
   host_.events.Listen({});
+  cards_changed_.reset();
+  if (const size_t left = StopMonitor(); left > 0) {
+    Log(LogLevel::kWarning, "{} readings of sensors do not come back: left behind", left);
+  }
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -115,6 +159,7 @@ Node::~Node() {
 }
 
 void Node::OnEvent(const hal::DeviceEvent& event) {
+  if (monitor_ != nullptr) monitor_->OnEvent(event);
   {
     const std::lock_guard lock(mutex_);
     if (events_.size() >= kMaxEvents) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "driver/config.h"
+#include "driver/health/monitor.h"
 #include "driver/journal.h"
 #include "driver/node_manager.h"
 #include "hal/os/state_dir.h"
@@ -27,6 +28,11 @@ class Node {
   Result<> Start();
 
   Manager& manager() { return *manager_; }
+  // Null when the configuration turns it off.
+  HealthMonitor* monitor() { return monitor_.get(); }
+  // Ends the monitor; returns how many of its readings do not come back. They may use the host
+  // again when they do: with any of them, the process must end without taking the host down.
+  size_t StopMonitor();
 
   // Stops following events, refuses what is queued, waits for what is running.
   ~Node();
@@ -35,12 +41,15 @@ class Node {
   Node(hal::Host& host, const Config& config) : host_(host), config_(config) {}
   void OnEvent(const hal::DeviceEvent& event);
   void Follow();
+  void MakeMonitor();
 
   hal::Host& host_;
   const Config& config_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<hal::StateDir> cdi_dir_;
   std::unique_ptr<NodeManager> manager_;
+  std::unique_ptr<HealthMonitor> monitor_;
+  Listeners::Token cards_changed_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -51,6 +51,13 @@ class NodeManager : public Manager {
   std::shared_ptr<const Snapshot> LastSnapshot() const;
 
   void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) override;
+  // There is no such accelerator any more.
+  void DropHealth(const std::string& accelerator) {
+    const std::lock_guard lock(mutex_);
+    health_.erase(accelerator);
+  }
+  // What is there, without who holds what; waits for nothing and reads nothing.
+  std::vector<AcceleratorView> Views() const { return fleet_.Views(); }
   void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) override;
   void Unprepare(std::string uid, std::function<void(Result<>)> done) override;
   std::vector<ClaimRecord> Claims() const override;
