@@ -35,7 +35,7 @@ struct Sensor {
   std::string signal, instance;
   std::string file;  // below the function's directory
   double scale = 1;
-  std::optional<double> limit;  // of a temperature
+  std::optional<int64_t> limit;  // of a temperature, in the file's unit
 };
 
 // "temp12_input": "temp", 12, "input".
@@ -138,12 +138,12 @@ class Device {
     return fmt::format("{}{}", channel.first, channel.second);
   }
 
-  std::optional<double> LimitOf(const Channel& channel, const Names& whats) const {
+  std::optional<int64_t> LimitOf(const Channel& channel, const Names& whats) const {
     for (const char* limit : {"crit", "emergency", "max"}) {
       if (!Has(whats, limit)) continue;
       const auto value = files_.Number(File(channel, limit));
       // Disks without a limit say 0.
-      if (value && *value && **value > 0) return static_cast<double>(**value) / 1e3;
+      if (value && *value && **value > 0) return *value;
     }
     return std::nullopt;
   }
@@ -170,7 +170,7 @@ class HwmonReader : public TelemetryReader {
       if (!value) {
         failed = std::move(value).error();
       } else if (*value) {
-        Add(sensor, static_cast<double>(**value) / sensor.scale, readings);
+        Add(sensor, **value, readings);
       }
       any |= value.has_value();
     }
@@ -193,13 +193,16 @@ class HwmonReader : public TelemetryReader {
     }
   }
 
-  static void Add(const Sensor& sensor, double value, std::vector<Reading>& readings) {
+  static void Add(const Sensor& sensor, int64_t raw, std::vector<Reading>& readings) {
+    const double value = static_cast<double>(raw) / sensor.scale;
     readings.push_back({.signal = sensor.signal, .instance = sensor.instance, .value = value});
     if (!sensor.limit) return;
+    const double limit = static_cast<double>(*sensor.limit) / sensor.scale;
+    const double left = static_cast<double>(*sensor.limit) - static_cast<double>(raw);
     readings.push_back({.signal = "temperature_margin",
                         .instance = sensor.instance,
-                        .value = *sensor.limit - value,
-                        .text = fmt::format("{:.0f} of {:.0f} C", value, *sensor.limit)});
+                        .value = left / sensor.scale,
+                        .text = fmt::format("{:.0f} of {:.0f} C", value, limit)});
   }
 
   const FunctionFiles files_;
