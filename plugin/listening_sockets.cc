@@ -78,16 +78,28 @@ std::optional<gid_t> GroupId(const std::string& name) {
   return std::nullopt;
 }
 
-Result<> SetOwner(const std::string& path, const SocketOptions& options) {
-  if (!options.group.empty()) {
-    if (const auto gid = GroupId(options.group); !gid) {
-      Log(LogLevel::kInfo, "{}: /etc/group has no {}, so its owner alone can use the socket", path,
-          options.group);
-    } else if (::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0) {
-      return Fail(
-          Error::FromErrno(errno, fmt::format("giving {} to group {}", path, options.group)));
-    }
+// A service may not change owners: there the socket has its group from the directory, whose setgid
+// bit is set.
+Result<> SetGroup(const std::string& path, const std::string& name) {
+  const auto gid = GroupId(name);
+  if (!gid) {
+    Log(LogLevel::kInfo, "{}: /etc/group has no {}, so its owner alone can use the socket", path,
+        name);
+    return {};
   }
+  struct stat status = {};
+  if (::lstat(path.c_str(), &status) == 0 && status.st_gid == *gid) return {};
+  if (::lchown(path.c_str(), static_cast<uid_t>(-1), *gid) == 0) return {};
+  Error error = Error::FromErrno(errno, fmt::format("giving {} to group {}", path, name));
+  if (errno == EPERM) {
+    error.what +=
+        fmt::format("; make its directory one of that group: chgrp {} DIR, chmod g+s DIR", name);
+  }
+  return Fail(std::move(error));
+}
+
+Result<> SetOwner(const std::string& path, const SocketOptions& options) {
+  if (!options.group.empty()) DRAPCI_CHECK(SetGroup(path, options.group));
   if (::chmod(path.c_str(), options.mode) != 0) {
     return Fail(Error::FromErrno(errno, "setting the mode of " + path));
   }

@@ -1,5 +1,6 @@
 #include "hal/os/netlink.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include <optional>
 
 #include "hal/base/unique_fd.h"
+#include "hal/os/netlink_socket.h"
 
 namespace drapci::hal {
 namespace {
@@ -122,6 +124,18 @@ Result<Channel> OpenChannel(int protocol, const std::string& relay) {
   return channel;
 }
 
+// A socket of somebody else's, which stays open.
+Result<Channel> BorrowChannel(int fd) {
+  UniqueFd duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!duplicate) return Fail(Error::FromErrno(errno, "duplicate a netlink socket"));
+  Channel channel;
+  channel.socket.reset(mnl_socket_fdopen(duplicate.get()));
+  if (!channel.socket) return Fail(Error::FromErrno(errno, "use a netlink socket"));
+  channel.fd = duplicate.Release();
+  channel.port = mnl_socket_get_portid(channel.socket.get());
+  return channel;
+}
+
 Result<> Send(const Channel& channel, const NetlinkMessage& message) {
   const ssize_t sent = channel.socket
                            ? mnl_socket_sendto(channel.socket.get(), message.data(), message.size())
@@ -159,9 +173,8 @@ struct Answer {
   bool interrupted = false;
 };
 
-Result<Answer> TalkOnce(int protocol, const std::string& relay, std::span<const std::byte> request,
+Result<Answer> TalkOnce(const Channel& channel, std::span<const std::byte> request,
                         uint32_t sequence) {
-  DRAPCI_TRY(const Channel channel, OpenChannel(protocol, relay));
   NetlinkMessage message(request.begin(), request.end());
   nlmsghdr header;
   std::memcpy(&header, message.data(), sizeof header);
@@ -178,6 +191,21 @@ Result<Answer> TalkOnce(int protocol, const std::string& relay, std::span<const 
     DRAPCI_TRY(const bool complete, reply.Add(datagram));
     if (complete) return Answer{reply.TakeMessages(), reply.interrupted()};
   }
+}
+
+// `open` makes the channel of each attempt.
+template <class Open>
+Result<std::vector<NetlinkMessage>> TalkOver(std::span<const std::byte> request, Open open) {
+  const auto header = CopyAt<nlmsghdr>(request, 0);
+  if (!header || header->nlmsg_len != request.size()) {
+    return Fail(Code::kInternal, "netlink request whose length is not the one it states");
+  }
+  for (uint32_t attempt = 1; attempt <= kMaxDumpAttempts; ++attempt) {
+    DRAPCI_TRY(const Channel channel, open());
+    DRAPCI_TRY(Answer answer, TalkOnce(channel, request, attempt));
+    if (!answer.interrupted) return std::move(answer.messages);
+  }
+  return Fail(Code::kBusy, "netlink dump: the objects changed during every attempt to read them");
 }
 
 }  // namespace
@@ -222,15 +250,20 @@ KernelNetlink::KernelNetlink() {
 
 Result<std::vector<NetlinkMessage>> KernelNetlink::Talk(int protocol,
                                                         std::span<const std::byte> request) {
-  const auto header = CopyAt<nlmsghdr>(request, 0);
-  if (!header || header->nlmsg_len != request.size()) {
-    return Fail(Code::kInternal, "netlink request whose length is not the one it states");
-  }
-  for (uint32_t attempt = 1; attempt <= kMaxDumpAttempts; ++attempt) {
-    DRAPCI_TRY(Answer answer, TalkOnce(protocol, relay_, request, attempt));
-    if (!answer.interrupted) return std::move(answer.messages);
-  }
-  return Fail(Code::kBusy, "netlink dump: the objects changed during every attempt to read them");
+  return TalkOver(request, [&] { return OpenChannel(protocol, relay_); });
+}
+
+Result<std::vector<NetlinkMessage>> SocketNetlink::Talk(int protocol,
+                                                        std::span<const std::byte> request) {
+  if (protocol != NETLINK_ROUTE) return Fail(Code::kUnsupported, "the socket is one of rtnetlink");
+  return TalkOver(request, [this] { return BorrowChannel(fd_); });
+}
+
+Result<UniqueFd> OpenRouteSocket() {
+  DRAPCI_TRY(const Socket socket, OpenSocket(NETLINK_ROUTE));
+  UniqueFd fd(::fcntl(mnl_socket_get_fd(socket.get()), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return Fail(Error::FromErrno(errno, "duplicate a netlink socket"));
+  return fd;
 }
 
 }  // namespace drapci::hal

@@ -98,7 +98,9 @@ void AddSource(const Host& host, const std::string& source, const std::string& r
 }
 
 Result<> AddMounts(Host& host, Reasons& reasons) {
-  DRAPCI_TRY(const std::string mounts, host.sysfs.Read("/proc/self/mountinfo"));
+  DRAPCI_TRY(std::string mounts, host.sysfs.Read("/proc/self/mountinfo"));
+  // A service sees fewer mounts than there are.
+  if (const auto of_init = host.sysfs.Read("/proc/1/mountinfo")) mounts.append("\n" + *of_init);
   for (const MountLine& line : ParseMountinfo(mounts)) {
     const std::string reason =
         fmt::format("it holds a mounted file system ({} on {})", line.source, line.mount_point);

@@ -9,6 +9,7 @@
 #include "hal/fpga/image_store.h"
 #include "hal/nvml/system_nvml.h"
 #include "hal/os/host.h"
+#include "hal/os/namespace_helper.h"
 #include "hal/pci/scan.h"
 #include "plugin/claim_directory.h"
 #include "plugin/claim_preparer.h"
@@ -45,7 +46,7 @@ class Server {
   hal::KernelSysfs sysfs_;
   hal::KernelDevIo dev_;
   hal::KernelNetlink netlink_;
-  hal::KernelNetworkNamespaces namespaces_;
+  hal::HelpedNetworkNamespaces namespaces_{hal::kNamespaceHelper};
   hal::SystemClock clock_;
   hal::ImageStore images_;
   hal::SystemNvml nvml_;  // loaded when there is a GPU to ask about

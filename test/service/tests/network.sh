@@ -33,7 +33,9 @@ wait_for 10 namespace_differs $container || die "no network namespace"
 ip link set "$pf_name" netns $container name net1 || die "cannot move $pf_name"
 drapci verify > /dev/null 2>&1
 holds "the daemon may look into other network namespaces" \
-  fails_with 1 '^$' said_in_journal 'in another network namespace:.*EPERM'
+  fails_with 1 '^$' said_in_journal 'in another network namespace:\|namespaces.sock'
+holds "by way of a process that may enter them" \
+  fails_with 1 . same "$(systemctl show --property NAccepted --value drapci-namespaces.socket)" 0
 kill -KILL $container
 wait $container 2> /dev/null
 holds "the claim is released" succeeds drapci unprepare whole
