@@ -23,9 +23,14 @@ int Report(const Error& error, int status = kRefused) {
   return status;
 }
 
+// Those of an installed simulator lie beside it.
 std::string BoardDirectory() {
-  const char* own = std::getenv("DRAPCI_SIM_BOARDS");
-  return own != nullptr ? own : DRAPCI_SIM_BOARD_DIR;
+  if (const char* own = std::getenv("DRAPCI_SIM_BOARDS"); own != nullptr) return own;
+  std::error_code unknown;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const auto installed = program.parent_path().parent_path() / "share/drapci-sim/boards";
+  return std::filesystem::is_directory(installed, unknown) ? installed.string()
+                                                           : DRAPCI_SIM_BOARD_DIR;
 }
 
 struct RunArguments {
