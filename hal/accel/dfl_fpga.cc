@@ -141,6 +141,17 @@ class DflFpgaAccelerator : public PciAccelerator {
         port, address().ToString());
   }
 
+  std::string NoPort(const std::optional<DflCard>& card, int port) const {
+    if (!card) return fmt::format("{} is not bound to dfl-pci", address().ToString());
+    if (!card->driverless_port) {
+      return fmt::format("port {} has been released for a virtual function", port);
+    }
+    return fmt::format(
+        "port {} has been released, and this kernel brings ports back without their driver: unbind "
+        "and bind {} (dfl-pci) when no slot of it is in use",
+        port, address().ToString());
+  }
+
   static void AddCardAttributes(const DflCard& card, Description& description, Detail detail) {
     auto& attributes = description.attributes;
     attributes.emplace(kInterfaceId, card.compat_id);
@@ -167,8 +178,7 @@ class DflFpgaAccelerator : public PciAccelerator {
     }
     const DflPort* port = card ? card->Port(index) : nullptr;
     if (port == nullptr) {
-      part.unusable = card ? fmt::format("port {} has been released for a virtual function", index)
-                           : fmt::format("{} is not bound to dfl-pci", address().ToString());
+      part.unusable = NoPort(card, index);
       return part;
     }
     const auto afu = ReadAfuId(host().sysfs, *port);

@@ -94,7 +94,10 @@ Result<> Change(DevIo& dev, const DflCard& card, unsigned long request, int port
   auto done = dev.Ioctl(fme.get(), request, &id);
   if (done) return {};
   Error error = std::move(done).error();
-  if (error.sys == ENODEV) error.what += "; it has no such port";
+  if (error.sys == EINVAL) {  // fme_ioctl makes that of ENODEV
+    error.code = Code::kGone;
+    error.what += "; it has no such port";
+  }
   if (error.sys == EBUSY) error.what += "; somebody has it open, or it is so already";
   return Fail(std::move(error).Within(context));
 }
@@ -113,6 +116,7 @@ Result<std::optional<DflCard>> FindDfl(const Sysfs& sysfs, const PciAddress& add
     for (const std::string& fme : Children(sysfs, region, "dfl-fme.")) ReadFme(sysfs, fme, card);
     for (const std::string& dir : Children(sysfs, region, "dfl-port.")) {
       const auto text = sysfs.Read(dir + "/id");
+      if (!text && sysfs.Exists(dir + "/uevent")) card.driverless_port = true;
       const auto id = text ? ParseInt<int>(Trim(*text)) : std::nullopt;
       if (!id || *id < 0 || *id >= kMaxDflPorts) continue;  // removed meanwhile
       card.ports.push_back({.id = *id, .dir = dir, .node = NodeOf(sysfs, dir)});

@@ -29,7 +29,10 @@ struct DflCard {
   std::string fme_dir, fme_node;
   int ports_num = 0;           // that the hardware has
   std::vector<DflPort> ports;  // that this function has now, by id; the others are a VF's
-  std::string compat_id;       // interface of the slots, 32 hexadecimal digits; empty: unknown
+  // One of them has been released and assigned, and came back without its driver, as before Linux
+  // 6.14: it does not tell which one it is, and works again when dfl-pci is bound anew.
+  bool driverless_port = false;
+  std::string compat_id;  // interface of the slots, 32 hexadecimal digits; empty: unknown
   FpgaManager manager;
   const DflPort* Port(int id) const;
 };

@@ -29,10 +29,11 @@ constexpr size_t kIdDigits = 32;
 constexpr const char* kDefaultInterface = "69528db6eb31577a8c3668f9faa081f6";
 constexpr const char* kDefaultAfu = "d8424dc4a4a3c413f89e433683f9040b";
 
-// ida_alloc: the lowest number that is not taken in `dir` below `prefix`.
-unsigned FreeNumber(const Tree& tree, std::string_view dir, std::string_view prefix) {
+// ida_alloc: the lowest number that is not taken in `dir` between `prefix` and `suffix`.
+unsigned FreeNumber(const Tree& tree, std::string_view dir, std::string_view prefix,
+                    std::string_view suffix = "") {
   unsigned number = 0;
-  while (tree.Find(fmt::format("{}/{}{}", dir, prefix, number), false)) ++number;
+  while (tree.Find(fmt::format("{}/{}{}{}", dir, prefix, number, suffix), false)) ++number;
   return number;
 }
 
@@ -110,25 +111,19 @@ void DflModel::MakeFme(const std::string& region) {
                   {"errors/nonfatal_errors", {.content = "0x0\n"}},
                   {"errors/catfatal_errors", {.content = "0x0\n"}}}});
   MakeManager(fme_);
-  // dfl-fme-pr.c pr_mgmt_init: a bridge and a region for each port.
-  for (const Port& port : ports_) {
+  // dfl-fme-pr.c pr_mgmt_init: a bridge and a region for each port, with the bridge's number.
+  for (size_t i = 0; i < ports_.size(); ++i) {
     const std::string& dir = fme_;
-    const std::string bridge = fmt::format(
-        "{}/dfl-fme-br.{}", dir, FreeNumber(tree(), "/sys/bus/platform/devices", "dfl-fme-br."));
+    const unsigned id = FreeNumber(tree(), "/sys/bus/platform/devices", "dfl-fme-bridge.", ".auto");
+    const std::string bridge = fmt::format("{}/dfl-fme-bridge.{}.auto", dir, id);
     Make({.path = bridge, .subsystem = "platform", .files = {}});
-    const std::string bridge_class = fmt::format(
-        "{}/fpga_bridge/br{}", bridge, FreeNumber(tree(), "/sys/class/fpga_bridge", "br"));
-    Make({.path = bridge_class,
+    // fpga-bridge.c state_show: this driver has no enable_show, so it is always the same.
+    Make({.path = fmt::format("{}/fpga_bridge/br{}", bridge,
+                              FreeNumber(tree(), "/sys/class/fpga_bridge", "br")),
           .subsystem = "fpga_bridge",
-          .files = {{"name", {.content = "DFL FPGA FME Bridge\n"}}}});
-    tree().MakeFile(fmt::format("{}/{}/state", function().dir, bridge_class), 0444,
-                    [this, id = port.id] {
-                      const Port* now = PortWithId(id);
-                      return std::string(now->disable_count == 0 ? "enabled\n" : "disabled\n");
-                    });
-    const std::string pr_region =
-        fmt::format("{}/dfl-fme-region.{}", dir,
-                    FreeNumber(tree(), "/sys/bus/platform/devices", "dfl-fme-region."));
+          .files = {{"name", {.content = "DFL FPGA FME Bridge\n"}},
+                    {"state", {.content = "enabled\n"}}}});
+    const std::string pr_region = fmt::format("{}/dfl-fme-region.{}", dir, id);
     Make({.path = pr_region, .subsystem = "platform", .files = {}});
     // fpga-region.c compat_id_show: high half, then low half.
     Make({.path = fmt::format("{}/fpga_region/region{}", pr_region,
@@ -174,6 +169,12 @@ void DflModel::MakePort(Port& port) {
                   });
 }
 
+// By its old name; its node is there, and nobody serves it.
+void DflModel::MakeDriverlessPort(Port& port) {
+  port.device.files.clear();
+  Make(port.device);
+}
+
 void DflModel::RemovePort(Port& port) {
   std::erase_if(function().live_children,
                 [&](const ChildDevice& child) { return child.path == port.device.path; });
@@ -197,7 +198,7 @@ void DflModel::Openers::End() {
 
 DflModel::Port* DflModel::PortAt(std::string_view node) {
   const auto port = std::ranges::find_if(ports_, [&](const Port& each) {
-    return !each.released && node == "/dev/" + each.device.devname;
+    return !each.released && !each.driverless && node == "/dev/" + each.device.devname;
   });
   return port != ports_.end() ? &*port : nullptr;
 }
@@ -259,11 +260,11 @@ int DflModel::Logged(const std::string& value, int result) {
   return result;
 }
 
-// dfl.c dfl_fpga_cdev_release_port: ENODEV for no such port; EBUSY when it is released already, or
-// open.
+// dfl.c dfl_fpga_cdev_release_port: EBUSY when it is released already, or open. Its ENODEV for no
+// such port is taken by fme_ioctl for "not mine", so that EINVAL comes out.
 int DflModel::Release(int id) {
   Port* port = PortWithId(id);
-  if (port == nullptr) return -ENODEV;
+  if (port == nullptr) return -EINVAL;
   if (port->released) return -EBUSY;
   if (port->openers.count != 0) return -EBUSY;
   RemovePort(*port);
@@ -272,14 +273,20 @@ int DflModel::Release(int id) {
   return 0;
 }
 
-// dfl.c dfl_fpga_cdev_assign_port.
+// dfl.c dfl_fpga_cdev_assign_port. Up to 6.13 it added the same platform device again, for which
+// the driver core has no driver any more (drivers/base/dd.c: dead).
 int DflModel::Assign(int id) {
   Port* port = PortWithId(id);
-  if (port == nullptr) return -ENODEV;
+  if (port == nullptr) return -EINVAL;
   if (!port->released) return -EBUSY;
   port->released = false;
   port->openers = {};
-  MakePort(*port);
+  port->driverless = Given("assigned", "") == "driverless";
+  if (port->driverless) {
+    MakeDriverlessPort(*port);
+  } else {
+    MakePort(*port);
+  }
   --released_;
   return 0;
 }
@@ -290,40 +297,49 @@ int DflModel::Program(uint64_t argument, CallerMemory& memory) {
   if (!Copy(memory, argument, request)) return -EFAULT;
   if (request.argsz < sizeof request || request.flags != 0) return -EINVAL;
   if (request.port_id >= ports_.size()) return -EINVAL;
-  if (request.buffer_size > kMaxBitstream) return -ENOMEM;  // vmalloc
+  if (request.buffer_size == 0 || request.buffer_size > kMaxBitstream) return -ENOMEM;  // vmalloc
   std::string bitstream(request.buffer_size, '\0');
   if (!memory.Read(request.buffer_address, std::as_writable_bytes(std::span(bitstream)))) {
     return -EFAULT;
   }
-  // fpga-mgr.c fpga_mgr_lock, fpga-region.c fpga_region_get: whoever comes second is refused.
-  if (programming_ || kernel().locked.contains(address())) return -EBUSY;
+  // Whoever comes second waits for the engine's lock; so does who unbinds the driver. By then it
+  // may be another driver's, or this one's again with another model.
+  Kernel::Impl& kernel = this->kernel();
+  const PciAddress address = this->address();
+  if (!kernel.LockDevice(address)) return -ENODEV;
+  if (const Function* function = kernel.Get(address); function->model.get() != this) {
+    kernel.UnlockDevice(address);
+    return -ENODEV;
+  }
   const int fault = Fault();
   // Whatever else than the hardware's own refusals comes before the bridge is touched.
-  const int result = fault == 0 || fault == EIO || fault == ETIMEDOUT
-                         ? Load(*PortWithId(static_cast<int>(request.port_id)), bitstream, fault)
-                         : -fault;
+  const bool hardware = fault == 0 || fault == EIO || fault == ETIMEDOUT;
+  if (hardware) {
+    Begin(*PortWithId(static_cast<int>(request.port_id)));
+    kernel.Sleep(Milliseconds(GivenNumber("pr-ms", 1500)));
+  }
+  kernel.UnlockDevice(address);
+  if (kernel.Get(address) == nullptr) return -ENODEV;  // pulled
+  const int result =
+      hardware ? Finish(*PortWithId(static_cast<int>(request.port_id)), bitstream, fault) : -fault;
   return Logged(fmt::format("program {}", request.port_id), result);
 }
 
 // fpga-region.c fpga_region_program_fpga: bridges are disabled, the manager writes, bridges are
 // enabled; after a failure they stay disabled.
-int DflModel::Load(Port& port, const std::string& bitstream, int fault) {
-  programming_ = true;
-  kernel().locked.insert(address());  // nobody unbinds the driver meanwhile
+void DflModel::Begin(Port& port) {
   ++port.disable_count;
   state_ = "write";
   status_.clear();
-  kernel().Sleep(Milliseconds(GivenNumber("pr-ms", 1500)));
-  kernel().UnlockDevice(address());
-  programming_ = false;
-  if (kernel().Get(address()) == nullptr) return -ENODEV;  // pulled
+}
 
+int DflModel::Finish(Port& port, const std::string& bitstream, int fault) {
   const std::string_view bits = bitstream;
   const bool understood =
       bits.starts_with(kBitstreamMagic) && bits.size() >= kBitstreamMagic.size() + 2 * kIdDigits;
   const std::string_view ids = understood ? bits.substr(kBitstreamMagic.size()) : "";
   if (fault == ETIMEDOUT) {
-    state_ = "write error";  // fme_mgr_write: no credits
+    state_ = "write complete error";  // fme_mgr_write_complete: the engine does not end
     return -ETIMEDOUT;
   }
   // fme_mgr_write_complete reads the errors of the engine.

@@ -3,8 +3,8 @@
 // dfl-fme-mgr,dfl-fme-br,dfl-afu-main,fpga-mgr,fpga-region}.c).
 //
 // Of the card, under `model`: `ports`, `compat-id`, `afu-id` (of every slot at power on),
-// `bitstream-id`, `pr-ms` (how long programming takes). What is in a slot is remembered by the
-// card, whatever driver it has.
+// `bitstream-id`, `pr-ms` (how long programming takes), `assigned` ("driverless": ports come back
+// as up to Linux 6.13). What is in a slot is remembered by the card, whatever driver it has.
 #pragma once
 
 #include <map>
@@ -46,6 +46,7 @@ class DflModel : public DriverModel {
     int id = 0;
     int disable_count = 0;
     bool released = false;
+    bool driverless = false;
     Openers openers;
     ChildDevice device;
   };
@@ -54,6 +55,7 @@ class DflModel : public DriverModel {
   void MakeFme(const std::string& region);
   void MakeManager(const std::string& fme);
   void MakePort(Port& port);
+  void MakeDriverlessPort(Port& port);
   void RemovePort(Port& port);
   void Make(ChildDevice child);
   Port* PortAt(std::string_view node);
@@ -62,7 +64,8 @@ class DflModel : public DriverModel {
   int FmeIoctl(unsigned long request, uint64_t argument, CallerMemory& memory);
   int PortIoctl(unsigned long request, uint64_t argument, CallerMemory& memory);
   int Program(uint64_t argument, CallerMemory& memory);
-  int Load(Port& port, const std::string& bitstream, int fault);
+  void Begin(Port& port);
+  int Finish(Port& port, const std::string& bitstream, int fault);
   int Release(int id);
   int Assign(int id);
   // As a write to the node: with faults and the log.
@@ -74,7 +77,6 @@ class DflModel : public DriverModel {
   std::vector<Port> ports_;
   Openers fme_openers_;
   unsigned released_ = 0;
-  bool programming_ = false;
   std::string state_ = "unknown", status_;  // of the manager
 };
 

@@ -29,7 +29,8 @@ constexpr char kSlot0[] = "0000:3b:00.0/slot0";
 
 class DflFamily : public test::FpgaMachine {
  protected:
-  explicit DflFamily(int ports = 2) : FpgaMachine(ports) {
+  explicit DflFamily(int ports = 2, const std::string& assigned = "")
+      : FpgaMachine(ports, assigned) {
     ::umask(022);
     images_.Put("base.gbs", sim::DflImage(kInterface, kAfu));
     images_.Put("sort.gbs", sim::DflImage(kInterface, kOtherAfu));
@@ -304,6 +305,24 @@ TEST_F(DflFamily, PortsOfVirtualFunctionsAreNotOffered) {
   Store(card_.SysfsPath() + "/sriov_numvfs", "1");
   now = Look(*Make()).value();
   EXPECT_THAT(now.parts[0].unusable, HasSubstr("1 of its ports to virtual functions"));
+}
+
+class DflFamilyBefore614 : public DflFamily {
+ protected:
+  DflFamilyBefore614() : DflFamily(2, "driverless") {}
+};
+
+TEST_F(DflFamilyBefore614, APortThatComesBackWithoutItsDriverIsToldApart) {
+  const auto card = Make();
+  const DflCard found = FindDfl(machine_.sysfs, card_).value().value();
+  ASSERT_TRUE(ReleasePort(machine_.dev, found, 1));
+  EXPECT_THAT(Look(*card).value().parts[2].unusable, HasSubstr("for a virtual function"));
+  ASSERT_TRUE(AssignPort(machine_.dev, found, 1));
+  EXPECT_THAT(Look(*card).value().parts[2].unusable,
+              HasSubstr("without their driver: unbind and bind 0000:3b:00.0"));
+  Store("/sys/bus/pci/drivers/dfl-pci/unbind", test::kCard);
+  Store("/sys/bus/pci/drivers/dfl-pci/bind", test::kCard);
+  EXPECT_THAT(Look(*card).value().parts[2].unusable, IsEmpty());
 }
 
 TEST_F(DflFamily, GivesThePortAndNeverTheEngine) {

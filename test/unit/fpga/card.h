@@ -18,14 +18,15 @@ inline constexpr std::string_view kOtherAfu = "56e203e9864f49a7b94b12284c31e02b"
 
 class FpgaMachine : public testing::Test {
  protected:
-  explicit FpgaMachine(int ports = 2) {
+  explicit FpgaMachine(int ports = 2, const std::string& assigned = "") {
     EXPECT_TRUE(machine_.kernel.AddDriver(sim::VfioPci()));
     sim::FunctionSpec card = sim::Plain(kCard, 0x8086, 0xbcce);
     card.driver = "dfl-pci";
     card.sriov = sim::SriovSpec{.total = 2, .vf_device = 0xbccf};
     card.model = {{"ports", std::to_string(ports)},
                   {"compat-id", std::string(kInterface)},
-                  {"afu-id", std::string(kAfu)}};
+                  {"afu-id", std::string(kAfu)},
+                  {"assigned", assigned}};
     EXPECT_TRUE(machine_.kernel.AddFunction(card));
     machine_.kernel.ResetWrites();
   }

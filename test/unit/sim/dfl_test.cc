@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <cstring>
+#include <thread>
 
 #include "test/unit/fpga/card.h"
 
@@ -66,7 +67,7 @@ TEST_F(DflModelRules, TheTreeIsTheKernels) {
   EXPECT_EQ(Read(fme_ + "ports_num"), "2\n");
   EXPECT_EQ(Read(fme_ + "dfl-fme-region.1/fpga_region/region2/compat_id"),
             std::string(kInterface) + "\n");
-  EXPECT_EQ(Read(fme_ + "dfl-fme-br.0/fpga_bridge/br0/state"), "enabled\n");
+  EXPECT_EQ(Read(fme_ + "dfl-fme-bridge.1.auto/fpga_bridge/br1/state"), "enabled\n");
   EXPECT_EQ(Read("dfl-port.1/id"), "1\n");
   EXPECT_EQ(Read("dfl-port.1/dev"), "2061:1\n");
   EXPECT_EQ(kernel_.Resolve("/sys/bus/platform/devices/dfl-port.1").value_or(""),
@@ -99,6 +100,7 @@ TEST_F(DflModelRules, ARequestToProgramIsCheckedFirst) {
   EXPECT_EQ(Program(good_, {.argsz = 16}), -EINVAL);
   EXPECT_EQ(Program(good_, {.flags = 1}), -EINVAL);
   EXPECT_EQ(Program(good_, {.port_id = 2}), -EINVAL);
+  EXPECT_EQ(Program(""), -ENOMEM);
   PortPr request{.buffer_size = 8, .buffer_address = 1};
   EXPECT_EQ(Call("/dev/dfl-fme.0", 0xb680, &request), -EFAULT);
   EXPECT_EQ(Call<PortPr>("/dev/dfl-fme.0", 0xb680, nullptr), -EFAULT);
@@ -116,6 +118,18 @@ TEST_F(DflModelRules, ProgrammingTakesTimeAndChangesTheAfu) {
   EXPECT_EQ(Read("dfl-port.1/afu_id"), std::string(kOtherAfu) + "\n");
 }
 
+TEST_F(DflModelRules, WhoProgramsSecondWaitsForTheFirst) {
+  const auto before = machine_.clock.Now();
+  int other = -1;
+  std::thread second([&] { other = Program(good_, {.port_id = 0}); });
+  EXPECT_EQ(Program(good_, {.port_id = 1}), 0);
+  second.join();
+  EXPECT_EQ(other, 0);
+  EXPECT_GE(machine_.clock.Now() - before, std::chrono::seconds(3));
+  EXPECT_EQ(Read("dfl-port.0/afu_id"), std::string(kOtherAfu) + "\n");
+  EXPECT_EQ(Read("dfl-port.1/afu_id"), std::string(kOtherAfu) + "\n");
+}
+
 TEST_F(DflModelRules, TheWrongInterfaceIsAnErrorOfTheManager) {
   EXPECT_EQ(Program(DflBitstream(kOtherAfu, kOtherAfu)), -EIO);
   EXPECT_EQ(Read(manager_ + "status"), "reconfig incompatible image\n");
@@ -124,13 +138,14 @@ TEST_F(DflModelRules, TheWrongInterfaceIsAnErrorOfTheManager) {
   EXPECT_EQ(Read(manager_ + "status"), "reconfig CRC error\n");
   machine_.kernel.faults().FailWrite("/dev/dfl-fme.0", ETIMEDOUT);
   EXPECT_EQ(Program(good_), -ETIMEDOUT);
-  EXPECT_EQ(Read(manager_ + "state"), "write error\n");
+  EXPECT_EQ(Read(manager_ + "state"), "write complete error\n");
 }
 
 TEST_F(DflModelRules, AfterAFailureThePortStaysInResetUntilTheDriverLetsGo) {
   ASSERT_EQ(Program("noise"), -EIO);
   EXPECT_EQ(Read("dfl-port.0/afu_id"), "EBUSY");
-  EXPECT_EQ(Read(fme_ + "dfl-fme-br.0/fpga_bridge/br0/state"), "disabled\n");
+  // The driver cannot tell.
+  EXPECT_EQ(Read(fme_ + "dfl-fme-bridge.0.auto/fpga_bridge/br0/state"), "enabled\n");
   ASSERT_EQ(Call<int>("/dev/dfl-port.0", 0xb640, nullptr), 0);
   EXPECT_EQ(Read("dfl-port.0/afu_id"), "EBUSY");
   ASSERT_EQ(Program(good_), 0);
@@ -142,7 +157,8 @@ TEST_F(DflModelRules, AfterAFailureThePortStaysInResetUntilTheDriverLetsGo) {
 TEST_F(DflModelRules, OnlyReleasedPortsGoToVirtualFunctions) {
   const std::string numvfs = card_.SysfsPath() + "/sriov_numvfs";
   EXPECT_EQ(kernel_.Write(numvfs, "1"), EINVAL);
-  EXPECT_EQ(Release(4), -ENODEV);
+  EXPECT_EQ(Release(4), -EINVAL);
+  EXPECT_EQ(Assign(4), -EINVAL);
   EXPECT_EQ(Assign(1), -EBUSY);
   ASSERT_EQ(kernel_.OpenNode("/dev/dfl-port.1", false), 0);
   EXPECT_EQ(Release(1), -EBUSY);
