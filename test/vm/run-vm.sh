@@ -10,6 +10,8 @@
 #   -U        starts systemd-udevd first
 #   -b DIR    host directory to show, read-only, at its own path: needed for anything below /tmp or
 #             /run, which the guest has for itself (repeatable)
+#   -c DIR    cards made of software: starts DIR/cards.py, adds DIR/topology.args (see fpga/)
+#   -q FILE   the QEMU that has what they need (see fetch-qemu.sh), instead of the installed one
 #   -t SECS   time limit (default 420)
 #
 # The guest sees the host's files read-only below a tmpfs overlay, so a program built here runs there
@@ -23,14 +25,16 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
 skip() { echo "run-vm: skipped: $*" >&2; exit 77; }
 
-kernel='' initramfs='' out='' udevd=0 limit=420 keep=()
-while getopts k:i:o:Ub:t:h option; do
+kernel='' initramfs='' out='' udevd=0 limit=420 keep=() cards='' qemu=qemu-system-x86_64
+while getopts k:i:o:Ub:c:q:t:h option; do
   case $option in
     k) kernel=$OPTARG ;;
     i) initramfs=$OPTARG ;;
     o) out=$OPTARG ;;
     U) udevd=1 ;;
     b) keep+=("$OPTARG") ;;
+    c) cards=$OPTARG ;;
+    q) qemu=$OPTARG ;;
     t) limit=$OPTARG ;;
     *) usage ;;
   esac
@@ -38,7 +42,6 @@ done
 shift $((OPTIND - 1))
 if [ $# -eq 0 ] || [ -z "$out" ]; then usage; fi
 
-readonly qemu=qemu-system-x86_64
 command -v "$qemu" > /dev/null || skip "no $qemu"
 if [ ! -r "$kernel" ] || [ ! -r "$initramfs" ]; then skip "no kernel or initramfs"; fi
 
@@ -64,10 +67,14 @@ share() {
     -fsdev "local,id=$1,path=$2,security_model=none${4:-}"
     -device "virtio-9p-pci,bus=pcie.0,addr=$3,multifunction=on,fsdev=$1,mount_tag=$1")
 }
+# Sockets have short paths of their own: those are limited to 107 bytes.
+sockets=$(mktemp -d "${TMPDIR:-/tmp}/vm.XXXXXX")
+server=
+trap '[ -z "$server" ] || kill "$server"; rm -rf "$sockets"' EXIT
 while read -ra words; do
   case ${words[0]:-#} in '#'*) continue ;; esac
-  devices+=("${words[@]}")
-done < "$here/topology.args"
+  devices+=("${words[@]//SOCKETS/$sockets}")
+done < <(cat "$here/topology.args" ${cards:+"$cards/topology.args"})
 readonly_options=,readonly=on,multidevs=remap
 share vmrun "$out" 1.0
 share hostroot / 2.0 "$readonly_options"
@@ -79,10 +86,17 @@ keep_list=$(IFS=, && echo "${keep[*]-}")
 append="console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check nowatchdog \
 rcupdate.rcu_cpu_stall_suppress=1 intel_iommu=on vm.udevd=$udevd vm.keep=$keep_list"
 
+if [ -n "$cards" ]; then
+  "$qemu" -device vfio-user-pci,help 2> /dev/null | grep -q 'socket=' || skip "$qemu has no vfio-user-pci"
+  python3 "$cards/cards.py" "$sockets" 2> "$out/cards.log" &
+  server=$!
+  for ((i = 0; i < 100; ++i)); do
+    if [ -S "$sockets/control" ]; then break; fi
+    sleep 0.1
+  done
+fi
+
 # The QMP monitor talks to a socket of QEMU's own, whose other end is the guest's port "vm.qmp".
-# The socket has a short path of its own: those are limited to 107 bytes.
-sockets=$(mktemp -d "${TMPDIR:-/tmp}/vm.XXXXXX")
-trap 'rm -rf "$sockets"' EXIT
 arguments=(
   -machine "$machine" "${accelerator[@]}" -smp 2 -m 1024
   -no-user-config -nodefaults -display none -no-reboot
