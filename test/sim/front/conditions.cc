@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 
 #include "hal/base/parse.h"
+#include "test/sim/devlink/card.h"
 #include "test/sim/nvml/state.h"
 
 namespace drapci::sim {
@@ -183,6 +185,22 @@ Result<> Ras(const Card& card, const Words& values) {
   return {};
 }
 
+// net/devlink/health.c devlink_health_report and devlink_health_reporter_recovery_done
+Result<> Reporter(const Card& card, const Words& values) {
+  if (values[1] != "error" && values[1] != "healthy") {
+    return Nonsense(values[1], "state of a reporter: error, healthy");
+  }
+  const int error = card.kernel().WithDevlink(card.address(), [&](DevlinkCard& devlink) {
+    const auto found = std::ranges::find(devlink.reporters, values[0], &DevlinkCardReporter::name);
+    if (found == devlink.reporters.end()) return ENOENT;
+    found->error = values[1] == "error";
+    ++(found->error ? found->errors : found->recoveries);
+    return 0;
+  });
+  if (error != 0) return card.Missing("devlink reporter " + values[0]);
+  return {};
+}
+
 Result<> NetDrops(const Card& card, const Words& values) {
   DRAPCI_TRY(const uint64_t count, Number(values[1]));
   for (const std::string& name : card.List("net", "")) {
@@ -260,6 +278,7 @@ constexpr auto kCommands = std::to_array<Row>({
     {"net-drops", 2, NetDrops},
     {"ras", 3, Ras},
     {"recovery", 1, Recovery},
+    {"reporter", 2, Reporter},
     {"sensor", 2, Sensor},
     {"sleep", 1, Sleep},
     {"wedge", 1, Wedge},

@@ -23,6 +23,7 @@ namespace drapci::sim {
 //                                 FAILED_RECOVERY
 //   halt ADDRESS                  an accelerator of idxd stops itself
 //   ras ADDRESS BLOCK ue|ce|de COUNT   amdgpu counts errors; of QAT: correctable, nonfatal, fatal
+//   reporter ADDRESS NAME error|healthy   a health reporter of devlink
 //   net-drops ADDRESS COUNTER COUNT    an interface counts: rx_dropped, tx_dropped, rx_errors, ...
 //   xid ADDRESS NUMBER            NVIDIA's driver tells of one (../nvml: RaiseXid)
 //   gpu ADDRESS KEY VALUE         a number of the stand-in's state: temperature, ecc_uncorrected,

@@ -49,6 +49,8 @@ InjectCommands::InjectCommands(CLI::App& app)
                       "correctable|nonfatal|fatal)",
                       {"address", "block", "kind"});
   ras->add_option("--count", count_, "how many");
+  Add("reporter", "let a health reporter of devlink be in error, or healthy",
+      {"address", "name", "error-or-healthy"});
   CLI::App* drops = Add("net-drops", "count drops or errors of an interface (rx_dropped, ...)",
                         {"address", "counter"});
   drops->add_option("--count", count_, "how many");

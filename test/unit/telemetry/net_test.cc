@@ -46,6 +46,34 @@ TEST_F(NetTest, DoesNotWakeTheCardAndIsNoSourceOfOthers) {
   EXPECT_EQ(MakeNetReader(machine_.host, Scan("0000:00:02.0")), nullptr);
 }
 
+class DevlinkTest : public TelemetryTest {
+ protected:
+  static constexpr const char* kSmartNic = "0000:03:00.0";
+};
+
+TEST_F(DevlinkTest, TellsTheReportersOfTheCard) {
+  LoadBoard("smartnic");
+  Make(MakeDevlinkReader, kSmartNic);
+  EXPECT_THAT(Read(), IsSupersetOf({"devlink_reporter/fw_fatal = 0", "devlink_errors/fw_fatal = 0",
+                                    "devlink_recoveries/tx = 0"}));
+  Inject({"reporter", kSmartNic, "fw_fatal", "error"});
+  EXPECT_THAT(Read(),
+              IsSupersetOf({"devlink_reporter/fw_fatal = 1", "devlink_errors/fw_fatal = 1"}));
+  Inject({"reporter", kSmartNic, "fw_fatal", "healthy"});
+  EXPECT_THAT(Read(), IsSupersetOf({"devlink_reporter/fw_fatal = 0", "devlink_errors/fw_fatal = 1",
+                                    "devlink_recoveries/fw_fatal = 1"}));
+}
+
+TEST_F(DevlinkTest, SaysNothingWhileTheDriverIsAwayAndIsNoSourceWithoutOne) {
+  LoadBoard("smartnic");
+  Make(MakeDevlinkReader, kSmartNic);
+  ASSERT_EQ(machine_.kernel.Write("/sys/bus/pci/drivers/mlx5_core/unbind", kSmartNic), 0);
+  EXPECT_THAT(Read(), IsEmpty());
+  EXPECT_EQ(MakeDevlinkReader(machine_.host, Scan(kSmartNic)), nullptr);
+  ASSERT_TRUE(machine_.kernel.Unplug(At(kSmartNic)));
+  EXPECT_THAT(Read(), testing::AnyOf(IsEmpty(), ElementsAre(StartsWith("error gone"))));
+}
+
 // --- Messages by hand
 
 using Bytes = std::vector<std::byte>;

@@ -65,7 +65,7 @@ TEST_P(BoardSourcesTest, TellOfEveryFunctionWithoutAFailure) {
 
 INSTANTIATE_TEST_SUITE_P(Boards, BoardSourcesTest,
                          testing::Values("dfl-fpga", "dgx-h100", "dsa", "mi300x", "mixed-small",
-                                         "nvme", "qat", "sriov-nic", "xe"),
+                                         "nvme", "qat", "smartnic", "sriov-nic", "xe"),
                          [](const auto& board) {
                            std::string name = board.param;
                            std::erase(name, '-');
