@@ -6,13 +6,12 @@
 #include <linux/genetlink.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
 
-#include "hal/base/parse.h"
 #include "test/sim/devlink/card.h"
+#include "test/sim/devlink/generic_message.h"
 
 namespace drapci::sim {
 namespace {
@@ -20,109 +19,6 @@ namespace {
 using hal::NetlinkMessage;
 using Messages = std::vector<NetlinkMessage>;
 using Answer = std::expected<Messages, Refusal>;
-
-constexpr size_t kHeaders = MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(genlmsghdr));
-constexpr size_t kEthernetLength = 6;
-
-// --- Putting messages together
-
-class Message {
- public:
-  Message(uint16_t family, uint8_t command, bool multi) {
-    nlmsghdr header{};
-    header.nlmsg_type = family;
-    header.nlmsg_flags = multi ? NLM_F_MULTI : 0;
-    const genlmsghdr generic{.cmd = command, .version = 1, .reserved = 0};
-    Raw(&header, sizeof header);
-    Raw(&generic, sizeof generic);
-  }
-  template <class T>
-  void Put(uint16_t type, const T& value) {
-    Bytes(type, &value, sizeof value);
-  }
-  void Text(uint16_t type, const std::string& text) { Bytes(type, text.c_str(), text.size() + 1); }
-  void Bytes(uint16_t type, const void* data, size_t size) {
-    const nlattr header{.nla_len = static_cast<uint16_t>(MNL_ATTR_HDRLEN + size), .nla_type = type};
-    Raw(&header, sizeof header);
-    Raw(data, size);
-  }
-  template <class Inside>
-  void Nest(uint16_t type, Inside inside) {
-    const size_t at = bytes_.size();
-    Bytes(static_cast<uint16_t>(type | NLA_F_NESTED), nullptr, 0);
-    inside();
-    const auto length = static_cast<uint16_t>(bytes_.size() - at);
-    std::memcpy(bytes_.data() + at, &length, sizeof length);
-  }
-  NetlinkMessage Take() {
-    const auto length = static_cast<uint32_t>(bytes_.size());
-    std::memcpy(bytes_.data(), &length, sizeof length);
-    return std::move(bytes_);
-  }
-
- private:
-  void Raw(const void* data, size_t size) {
-    const auto* bytes = static_cast<const std::byte*>(data);
-    bytes_.insert(bytes_.end(), bytes, bytes + size);
-    bytes_.resize(MNL_ALIGN(bytes_.size()));
-  }
-  NetlinkMessage bytes_;
-};
-
-std::array<uint8_t, kEthernetLength> MacOf(const std::string& text) {
-  std::array<uint8_t, kEthernetLength> bytes{};
-  const auto octets = Split(text, ':');
-  for (size_t i = 0; i < std::min(bytes.size(), octets.size()); ++i) {
-    bytes[i] = ParseHex<uint8_t>(octets[i]).value_or(0);
-  }
-  return bytes;
-}
-
-// --- Taking requests apart
-
-std::map<uint16_t, const nlattr*> Inside(const void* begin, size_t size) {
-  std::map<uint16_t, const nlattr*> found;
-  const auto* attribute = static_cast<const nlattr*>(begin);
-  const char* end = static_cast<const char*>(begin) + size;
-  while (mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)))) {
-    found[mnl_attr_get_type(attribute)] = attribute;
-    attribute = mnl_attr_next(attribute);
-  }
-  return found;
-}
-
-struct Request {
-  uint8_t command = 0;
-  bool dump = false;
-  std::map<uint16_t, const nlattr*> attributes;
-
-  template <class T>
-  std::optional<T> Get(uint16_t type) const {
-    return From<T>(attributes, type);
-  }
-  std::optional<std::string> Text(uint16_t type) const {
-    const auto found = attributes.find(type);
-    if (found == attributes.end()) return std::nullopt;
-    const std::string text(static_cast<const char*>(mnl_attr_get_payload(found->second)),
-                           mnl_attr_get_payload_len(found->second));
-    return text.substr(0, text.find('\0'));
-  }
-  std::map<uint16_t, const nlattr*> Nest(uint16_t type) const {
-    const auto found = attributes.find(type);
-    if (found == attributes.end()) return {};
-    return Inside(mnl_attr_get_payload(found->second), mnl_attr_get_payload_len(found->second));
-  }
-  template <class T>
-  static std::optional<T> From(const std::map<uint16_t, const nlattr*>& from, uint16_t type) {
-    const auto found = from.find(type);
-    if (found == from.end() || mnl_attr_get_payload_len(found->second) < sizeof(T)) {
-      return std::nullopt;
-    }
-    T value;
-    std::memcpy(&value, mnl_attr_get_payload(found->second), sizeof value);
-    return value;
-  }
-};
 
 std::unexpected<Refusal> No(int error, std::string text = {}) {
   return std::unexpected(Refusal{.error = error, .text = std::move(text)});
@@ -132,7 +28,7 @@ std::unexpected<Refusal> No(int error, std::string text = {}) {
 
 class Devlink {
  public:
-  Devlink(Kernel& kernel, const Request& request) : kernel_(kernel), request_(request) {}
+  Devlink(Kernel& kernel, const GenericRequest& request) : kernel_(kernel), request_(request) {}
 
   Answer Handle() {
     if (request_.dump) return Dump();
@@ -159,8 +55,8 @@ class Devlink {
   }
 
  private:
-  Message Start(const PciAddress& address) const {
-    Message message(kDevlinkFamily, request_.command, request_.dump);
+  GenericMessage Start(const PciAddress& address) const {
+    GenericMessage message(kDevlinkFamily, request_.command, request_.dump);
     message.Text(DEVLINK_ATTR_BUS_NAME, "pci");
     message.Text(DEVLINK_ATTR_DEV_NAME, address.ToString());
     return message;
@@ -169,7 +65,7 @@ class Devlink {
   Answer One() {
     Messages messages;
     const int error = Look([&](DevlinkCard& card) {
-      Message message = Start(address_);
+      GenericMessage message = Start(address_);
       if (request_.command == DEVLINK_CMD_ESWITCH_GET) {
         // devlink_nl_eswitch_fill: only what the driver has operations for
         if (card.mode) message.Put(DEVLINK_ATTR_ESWITCH_MODE, *card.mode);
@@ -217,14 +113,14 @@ class Devlink {
       case DEVLINK_CMD_RATE_GET:
         for (const auto& [index, port] : card.ports) {
           if (!port.rate) continue;
-          Message message = Start(address_);
+          GenericMessage message = Start(address_);
           message.Put(DEVLINK_ATTR_RATE_TYPE, uint16_t{DEVLINK_RATE_TYPE_LEAF});
           message.Put(DEVLINK_ATTR_PORT_INDEX, index);
           PutRates(message, *port.rate);
           messages.push_back(message.Take());
         }
         for (const auto& [node, rates] : card.nodes) {
-          Message message = Start(address_);
+          GenericMessage message = Start(address_);
           message.Put(DEVLINK_ATTR_RATE_TYPE, uint16_t{DEVLINK_RATE_TYPE_NODE});
           message.Text(DEVLINK_ATTR_RATE_NODE_NAME, node);
           PutRates(message, rates);
@@ -233,7 +129,7 @@ class Devlink {
         return 0;
       case DEVLINK_CMD_HEALTH_REPORTER_GET:
         for (const DevlinkCardReporter& reporter : card.reporters) {
-          Message message = Start(address_);
+          GenericMessage message = Start(address_);
           message.Nest(DEVLINK_ATTR_HEALTH_REPORTER, [&] {
             message.Text(DEVLINK_ATTR_HEALTH_REPORTER_NAME, reporter.name);
             message.Put(DEVLINK_ATTR_HEALTH_REPORTER_STATE, static_cast<uint8_t>(reporter.error));
@@ -248,7 +144,7 @@ class Devlink {
     }
   }
 
-  static void PutRates(Message& message, const DevlinkRates& rates) {
+  static void PutRates(GenericMessage& message, const DevlinkRates& rates) {
     message.Put(DEVLINK_ATTR_RATE_TX_SHARE, rates.tx_share);
     message.Put(DEVLINK_ATTR_RATE_TX_MAX, rates.tx_max);
     if (!rates.parent.empty()) message.Text(DEVLINK_ATTR_RATE_PARENT_NODE_NAME, rates.parent);
@@ -257,7 +153,7 @@ class Devlink {
   // devlink_nl_port_fill
   NetlinkMessage PortMessage(uint32_t index, const DevlinkCardPort& port,
                              const std::vector<Interface>& interfaces) const {
-    Message message = Start(address_);
+    GenericMessage message = Start(address_);
     message.Put(DEVLINK_ATTR_PORT_INDEX, index);
     const auto net = std::ranges::find(interfaces, port.interface, &Interface::id);
     message.Put(DEVLINK_ATTR_PORT_TYPE, uint16_t{net == interfaces.end() ? DEVLINK_PORT_TYPE_NOTSET
@@ -278,7 +174,7 @@ class Devlink {
     if (port.sf) message.Put(DEVLINK_ATTR_PORT_PCI_SF_NUMBER, *port.sf);
     if (port.hw_addr || port.active) {
       message.Nest(DEVLINK_ATTR_PORT_FUNCTION, [&] {
-        if (port.hw_addr) message.Put(DEVLINK_PORT_FUNCTION_ATTR_HW_ADDR, MacOf(*port.hw_addr));
+        if (port.hw_addr) message.Put(DEVLINK_PORT_FUNCTION_ATTR_HW_ADDR, MacBytes(*port.hw_addr));
         if (!port.active) return;
         message.Put(DEVLINK_PORT_FN_ATTR_STATE, static_cast<uint8_t>(*port.active));
         message.Put(DEVLINK_PORT_FN_ATTR_OPSTATE,
@@ -323,7 +219,7 @@ class Devlink {
           });
       if (!done) return done;
     }
-    if (const auto state = Request::From<uint8_t>(function, DEVLINK_PORT_FN_ATTR_STATE)) {
+    if (const auto state = GenericRequest::From<uint8_t>(function, DEVLINK_PORT_FN_ATTR_STATE)) {
       return ChangePort(*index, "state", fmt::format("{}", *state),
                         [&](DevlinkCard& card, DevlinkCardPort& port, std::string& text) {
                           if (!port.active) {
@@ -487,16 +383,16 @@ class Devlink {
   }
 
   Kernel& kernel_;
-  const Request& request_;
+  const GenericRequest& request_;
   PciAddress address_;
 };
 
 // net/netlink/genetlink.c ctrl_getfamily
-Answer GetFamily(Kernel& kernel, const Request& request) {
+Answer GetFamily(Kernel& kernel, const GenericRequest& request) {
   const auto name = request.Text(CTRL_ATTR_FAMILY_NAME);
   if (request.command != CTRL_CMD_GETFAMILY || !name) return No(EINVAL);
   if (*name != DEVLINK_GENL_NAME || kernel.DevlinkDevices().empty()) return No(ENOENT);
-  Message message(GENL_ID_CTRL, CTRL_CMD_NEWFAMILY, false);
+  GenericMessage message(GENL_ID_CTRL, CTRL_CMD_NEWFAMILY, false);
   message.Text(CTRL_ATTR_FAMILY_NAME, *name);
   message.Put(CTRL_ATTR_FAMILY_ID, kDevlinkFamily);
   return Messages{message.Take()};
@@ -505,7 +401,7 @@ Answer GetFamily(Kernel& kernel, const Request& request) {
 }  // namespace
 
 bool ChangesDevlink(std::span<const std::byte> request) {
-  if (request.size() < kHeaders) return false;
+  if (request.size() < kGenericHeaders) return false;
   nlmsghdr header;
   std::memcpy(&header, request.data(), sizeof header);
   if (header.nlmsg_type != kDevlinkFamily) return false;
@@ -522,14 +418,15 @@ bool ChangesDevlink(std::span<const std::byte> request) {
 }
 
 Answer AnswerGenetlink(Kernel& kernel, std::span<const std::byte> bytes) {
-  if (bytes.size() < kHeaders) return No(EINVAL);
+  if (bytes.size() < kGenericHeaders) return No(EINVAL);
   nlmsghdr header;
   genlmsghdr generic;
   std::memcpy(&header, bytes.data(), sizeof header);
   std::memcpy(&generic, bytes.data() + MNL_NLMSG_HDRLEN, sizeof generic);
-  const Request request{.command = generic.cmd,
-                        .dump = (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP,
-                        .attributes = Inside(bytes.data() + kHeaders, bytes.size() - kHeaders)};
+  const GenericRequest request{
+      .command = generic.cmd,
+      .dump = (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP,
+      .attributes = AttributesIn(bytes.data() + kGenericHeaders, bytes.size() - kGenericHeaders)};
   if (header.nlmsg_type == GENL_ID_CTRL) return GetFamily(kernel, request);
   if (header.nlmsg_type != kDevlinkFamily) return No(ENOENT);
   return Devlink(kernel, request).Handle();
