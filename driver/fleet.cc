@@ -4,21 +4,24 @@
 
 #include <algorithm>
 
+#include "driver/cdi.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/base/log.h"
 #include "hal/pci/host_use.h"
+#include "hal/pci/other_managers.h"
 
 namespace drapci::driver {
 namespace {
 
-// Whether the same card, used the same way, was seen twice. What its settings change (the driver it
-// is bound to) is read by Describe() and makes no new accelerator.
+// Whether the same card, used the same way, was seen twice, first as `a`. What its settings change
+// (the driver it is bound to) is read by Describe() and makes no new accelerator.
 bool SameCard(const Facts& a, const Facts& b) {
-  return a.function.vendor == b.function.vendor && a.function.device == b.function.device &&
-         a.function.serial_number == b.function.serial_number &&
+  return hal::CardIdentity(a.function) == hal::CardIdentity(b.function) &&
          a.function.sriov_total == b.function.sriov_total &&
          a.function.iommu_group == b.function.iommu_group && a.policy == b.policy &&
-         a.in_host_use == b.in_host_use;
+         a.in_host_use == b.in_host_use &&
+         // What its driver makes is known from the first time that it is seen with it.
+         (a.function.has_drm || !b.function.has_drm);
 }
 
 constexpr const char* kRemoved = "it has been removed";
@@ -60,12 +63,19 @@ Fleet::Fleet(hal::Host& host, hal::PciScanner& scanner, const Config& config,
 Result<std::map<std::string, Facts>> Fleet::Look() {
   DRAPCI_TRY(const std::vector<hal::PciFunction> functions, scanner_.Scan());
   DRAPCI_TRY(const auto in_use, hal::FunctionsInHostUse(host_, functions));
+  const auto managed = hal::OtherManagers(
+      host_.sysfs, functions, config_.cdi_dir,
+      [this](std::string_view file) { return IsOurCdiFile(config_.driver_name, file); });
   std::map<std::string, Facts> found;
   for (const hal::PciFunction& function : functions) {
     if (hal::MatchFamily(function) == nullptr) continue;
     Facts facts{.function = function, .policy = config_.PolicyFor(function), .in_host_use = {}};
+    const bool handed_over = facts.policy.vfs == hal::AcceleratorPolicy::Vfs::kExisting;
     if (const auto reason = in_use.find(function.address); reason != in_use.end()) {
       facts.in_host_use = reason->second;
+    } else if (const auto who = managed.find(function.address);
+               who != managed.end() && !handed_over) {
+      facts.in_host_use = who->second + "; set vfs: existing for it to hand it over";
     }
     found.emplace(hal::AcceleratorName(function.address), std::move(facts));
   }
@@ -89,6 +99,13 @@ std::string Fleet::AcceleratorOf(std::string_view device) const {
     name = name.substr(0, dash);
   }
   return {};
+}
+
+std::string Fleet::Identity(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto unit = units_.find(name);
+  if (unit == units_.end() || !unit->second.facts) return {};
+  return hal::CardIdentity(unit->second.facts->function);
 }
 
 std::vector<AcceleratorView> Fleet::Views() const {
@@ -148,7 +165,9 @@ bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
       arrived = unit->second.facts->function.driver.empty() && !facts->function.driver.empty();
     }
     if (unit != units_.end() && unit->second.facts && SameCard(*unit->second.facts, *facts)) {
+      const bool has_drm = unit->second.facts->function.has_drm;
       unit->second.facts = facts;
+      unit->second.facts->function.has_drm |= has_drm;
     } else {
       const hal::Family* family = hal::MatchFamily(facts->function);
       Unit fresh;

@@ -41,6 +41,8 @@ class Fleet {
   std::vector<std::string> Names() const;
   // The accelerator that `device` names or is a part of; empty when none does.
   std::string AcceleratorOf(std::string_view device) const;
+  // hal::CardIdentity() of the card that is there now; empty: none is.
+  std::string Identity(const std::string& name) const;
   // Everything but who holds what, which the manager adds.
   std::vector<AcceleratorView> Views() const;
 

@@ -21,6 +21,19 @@ Error Stopping() {
   return {.code = Code::kBusy, .sys = 0, .what = "drapcid is stopping: try again shortly"};
 }
 
+// `done`, after the observer has been told.
+template <class Outcome>
+std::function<void(Outcome)> Observed(Observer& observer, Observer::Work work,
+                                      std::string accelerator, std::function<void(Outcome)> done) {
+  const auto begin = std::chrono::steady_clock::now();
+  return [&observer, work, begin, accelerator = std::move(accelerator),
+          done = std::move(done)](Outcome outcome) {
+    observer.Finished(work, accelerator, outcome.has_value(),
+                      std::chrono::steady_clock::now() - begin);
+    done(std::move(outcome));
+  };
+}
+
 }  // namespace
 
 NodeManager::NodeManager(hal::Host& host, hal::PciScanner& scanner, const Config& config,
@@ -80,15 +93,37 @@ void NodeManager::DryPrepare(ClaimRequest request, std::function<void(Result<Dry
   });
 }
 
+void NodeManager::Observe(Observer& observer) {
+  observer_ = &observer;
+  executor_.Observe(&observer);
+}
+
 void NodeManager::Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) {
   const std::string uid = request.uid;
   const std::vector<DeviceRequest> devices = request.devices;
+  if (observer_ != nullptr) {
+    done = Observed(*observer_, Observer::Work::kPrepare,
+                    devices.empty() ? "" : fleet_.AcceleratorOf(devices.front().device),
+                    std::move(done));
+  }
   SubmitForClaim(uid, devices, [this, request = std::move(request), done = std::move(done)] {
     done(stopping_ ? Result<PreparedClaim>(std::unexpected(Stopping())) : PrepareNow(request));
   });
 }
 
 void NodeManager::Unprepare(std::string uid, std::function<void(Result<>)> done) {
+  if (observer_ != nullptr) {
+    std::string accelerator;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto record = records_.find(uid);
+      if (record != records_.end() && !record->second.holdings.empty()) {
+        accelerator = record->second.holdings.front().accelerator;
+      }
+    }
+    done = Observed(*observer_, Observer::Work::kUnprepare, std::move(accelerator),
+                    std::move(done));
+  }
   SubmitForClaim(uid, {}, [this, uid, done = std::move(done)] {
     done(stopping_ ? Result<>(std::unexpected(Stopping())) : UnprepareNow(uid));
   });
@@ -176,6 +211,11 @@ std::shared_ptr<const Snapshot> NodeManager::CurrentSnapshot() {
         if (!device.shared_by.empty()) continue;
       } else {
         device.held_by = ledger_.Holder(device.name);
+        const auto record = records_.find(device.held_by);
+        // Who holds it has lost it, or could not give it back.
+        if (record != records_.end() && device.unusable.empty()) {
+          device.unusable = record->second.trouble;
+        }
       }
       const auto room = ledger_.Check(device.held_by,
                                       {{.accelerator = view.name,

@@ -21,6 +21,7 @@
 #include "driver/lanes.h"
 #include "driver/ledger.h"
 #include "driver/manager.h"
+#include "driver/observer.h"
 #include "hal/os/state_dir.h"
 
 namespace drapci::driver {
@@ -31,6 +32,9 @@ class NodeManager : public Manager {
               hal::StateDir& cdi_dir, std::string boot_id);
   // Refuses what is still queued, and waits for what is running.
   ~NodeManager() override;
+
+  // Before Recover(); must outlive the manager.
+  void Observe(Observer& observer);
 
   // Once, before anything else: reads the journal, brings every claim to fully prepared or fully
   // undone, makes the standing settings. Waits for all of it. Fails only when the journal or the
@@ -47,10 +51,6 @@ class NodeManager : public Manager {
   // What the monitor has found of an accelerator. A new verdict is told, a newer measurement of
   // the same is not.
   void SetHealth(const std::string& accelerator, Health health);
-  // The snapshot that was asked for last, as it was then; null before the first.
-  std::shared_ptr<const Snapshot> LastSnapshot() const;
-
-  void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) override;
   // There is no such accelerator any more.
   void DropHealth(const std::string& accelerator) {
     const std::lock_guard lock(mutex_);
@@ -58,6 +58,10 @@ class NodeManager : public Manager {
   }
   // What is there, without who holds what; waits for nothing and reads nothing.
   std::vector<AcceleratorView> Views() const { return fleet_.Views(); }
+  // The snapshot that was asked for last, as it was then; null before the first.
+  std::shared_ptr<const Snapshot> LastSnapshot() const;
+
+  void DryPrepare(ClaimRequest request, std::function<void(Result<DryRun>)> done) override;
   void Prepare(ClaimRequest request, std::function<void(Result<PreparedClaim>)> done) override;
   void Unprepare(std::string uid, std::function<void(Result<>)> done) override;
   std::vector<ClaimRecord> Claims() const override;
@@ -100,6 +104,9 @@ class NodeManager : public Manager {
   // In the accelerator's lane: its claims learn that it is gone, or that it or its driver has
   // arrived.
   void TellClaims(const std::string& accelerator, bool present, bool arrived);
+  // Why the claim's card is not the one that was prepared for it; empty: it is, or none is there.
+  // Nothing of such a claim is done to the card that took its place.
+  std::string Replaced(const ClaimRecord& record, std::string_view accelerator = {}) const;
   void SettleStanding(const std::string& accelerator);  // standing settings, in the lanes of both
 
   // verify.cc
@@ -125,7 +132,8 @@ class NodeManager : public Manager {
   hal::StateDir& cdi_dir_;
   const std::string boot_id_;
   const hal::SettingTable settings_;
-  const Executor executor_;
+  Executor executor_;
+  Observer* observer_ = nullptr;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> recovered_ = false;  // Recover() is through: from now on events lead
 

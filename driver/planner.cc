@@ -22,7 +22,10 @@ Result<Choice> FindChoice(const DeviceRequest& wish,
     if (rest == "-") continue;  // the whole has no name of its own
     const std::string_view part_name = rest.substr(rest.empty() ? 0 : 1);
     const auto part = std::ranges::find(candidate.now.parts, part_name, &hal::Part::name);
-    if (part == candidate.now.parts.end()) continue;
+    if (part == candidate.now.parts.end()) {
+      if (!candidate.now.foreign.empty()) return Refuse(wish.device, candidate.now.foreign);
+      continue;
+    }
     return Choice{.wish = &wish, .candidate = &candidate, .part = &*part, .share = {}};
   }
   return Fail(
@@ -113,7 +116,8 @@ std::vector<Holding> Holdings(const std::vector<Choice>& choices) {
                         .device = wish->device,
                         .part = part->name,
                         .share_id = wish->share_id,
-                        .consumes = share.empty() ? part->consumes : share});
+                        .consumes = share.empty() ? part->consumes : share,
+                        .card = hal::CardIdentity(candidate->accelerator->function())});
   }
   return holdings;
 }

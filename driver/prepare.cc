@@ -133,6 +133,9 @@ Result<> NodeManager::CarryOut(ClaimRecord& record) {
 }
 
 Result<PreparedClaim> NodeManager::Reassure(ClaimRecord record) {
+  if (std::string replaced = Replaced(record); !replaced.empty()) {
+    return Fail(Code::kGone, std::move(replaced));
+  }
   if (const auto wrong = executor_.Check(record.plan); !wrong.empty()) {
     Log(LogLevel::kWarning, "claim {} has lost {}: {}; making it again", record.request.uid,
         wrong.front().first.Key(), wrong.front().second);

@@ -26,6 +26,7 @@ struct Holding {
   std::string part;      // within the accelerator; of a share, the part that stands for it
   std::string share_id;  // not empty: one share of `device`
   std::map<std::string, int64_t> consumes;  // of the accelerator's counters
+  std::string card;  // hal::CardIdentity() when it was prepared; empty: not known
   bool operator==(const Holding&) const = default;
 
   // What nobody else can hold: the device; of a share, the part that stands for it, or, where none

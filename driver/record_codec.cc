@@ -35,6 +35,7 @@ Ordered EncodeHolding(const Holding& holding) {
   out["part"] = JsonText(holding.part);
   if (!holding.share_id.empty()) out["shareID"] = JsonText(holding.share_id);
   out["consumes"] = JsonAmounts("counter", holding.consumes);
+  if (!holding.card.empty()) out["card"] = JsonText(holding.card);
   return out;
 }
 
@@ -55,7 +56,8 @@ Holding DecodeHolding(JsonFields fields) {
           .device = fields.Text("device"),
           .part = fields.Text("part"),
           .share_id = fields.OptionalText("shareID"),
-          .consumes = fields.Amounts("consumes", "counter", true)};
+          .consumes = fields.Amounts("consumes", "counter", true),
+          .card = fields.OptionalText("card")};
 }
 
 Step DecodeStep(JsonFields fields) {

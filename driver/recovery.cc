@@ -59,6 +59,12 @@ void NodeManager::RecoverClaim(const ClaimRecord& record) {
     static_cast<void>(UndoClaim(record).has_value());
     return;
   }
+  if (const std::string replaced = Replaced(record); !replaced.empty()) {
+    Log(LogLevel::kError, "claim {}: {}", uid, replaced);
+    ClaimRecord lost = record;
+    lost.trouble = replaced;
+    return Remember(lost);
+  }
   if (record.boot_id != boot_id_) {
     Log(LogLevel::kNotice, "claim {} was prepared before the machine booted: making it again", uid);
     ClaimRecord again = record;
@@ -87,8 +93,10 @@ void NodeManager::TellClaims(const std::string& accelerator, bool present, bool 
         record.trouble = fmt::format("{} has been removed: unprepare the claim", accelerator);
       } else if (record.boot_id != boot_id_ && recovered_) {
         late.push_back(uid);
+      } else if (std::string replaced = Replaced(record, accelerator); !replaced.empty()) {
+        record.trouble = std::move(replaced);
       } else if (!record.trouble.empty()) {
-        // It may be another card; and whoever used the old one has lost it anyway.
+        // Whoever used it has lost it anyway.
         record.trouble = fmt::format(
             "{} was removed and is back, not set up for this claim: unprepare it", accelerator);
       }
@@ -101,6 +109,18 @@ void NodeManager::TellClaims(const std::string& accelerator, bool present, bool 
       if (const auto record = FindClaim(uid); record && !stopping_) RecoverClaim(*record);
     });
   }
+}
+
+std::string NodeManager::Replaced(const ClaimRecord& record, std::string_view accelerator) const {
+  for (const Holding& holding : record.holdings) {
+    if (!accelerator.empty() && holding.accelerator != accelerator) continue;
+    const std::string now = fleet_.Identity(holding.accelerator);
+    if (now.empty() || hal::SameIdentity(now, holding.card)) continue;
+    return fmt::format(
+        "another card is in the place of {}: it was [{}] and is [{}]; unprepare the claim",
+        holding.accelerator, holding.card, now);
+  }
+  return {};
 }
 
 void NodeManager::SweepCdiDir() {

@@ -31,6 +31,7 @@ Result<> NodeManager::UndoClaim(ClaimRecord record) {
   const std::string uid = record.request.uid;
   MarkStale(record);
   const auto still_needed = [&](const Step& step) {
+    if (!Replaced(record, step.accelerator).empty()) return true;  // not its card to put back
     if (!step.shared) return false;
     const std::lock_guard lock(mutex_);
     return ledger_.SharedWithOthers(step, uid);

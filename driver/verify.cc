@@ -19,6 +19,10 @@ std::vector<Difference> NodeManager::VerifyClaim(const std::string& uid) {
                      record->trouble.empty() ? "unprepare or prepare it again" : record->trouble)});
     return differences;
   }
+  if (std::string replaced = Replaced(*record); !replaced.empty()) {
+    differences.push_back({uid, "card", std::move(replaced)});
+    return differences;
+  }
   for (const auto& [step, text] : executor_.Check(record->plan)) {
     differences.push_back({uid, step.Key(), text});
   }

@@ -1,5 +1,9 @@
 #include "hal/pci/function.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "hal/base/parse.h"
 #include "hal/os/path.h"
 
@@ -22,7 +26,35 @@ std::string RootOf(std::string_view resolved) {
   return {};
 }
 
+// Documentation/gpu/drm-internals.rst, Documentation/accel/introduction.rst
+bool HasDrm(const Sysfs& sysfs, const PciFunction& function) {
+  constexpr uint16_t kVirtio = 0x1af4;  // puts a device of its own in between
+  const std::string dir = function.address.SysfsPath();
+  if (sysfs.Exists(dir + "/drm") || sysfs.Exists(dir + "/accel")) return true;
+  if (function.vendor != kVirtio) return false;
+  const Result<std::vector<std::string>> children = sysfs.List(dir);
+  return children && std::ranges::any_of(*children, [&](const std::string& child) {
+           return child.starts_with("virtio") && sysfs.Exists(dir + "/" + child + "/drm");
+         });
+}
+
 }  // namespace
+
+std::string CardIdentity(const PciFunction& function) {
+  std::string identity =
+      fmt::format("{:04x}:{:04x} {:04x}:{:04x}", function.vendor, function.device,
+                  function.subsystem_vendor, function.subsystem_device);
+  // Zero and all ones stand for "none" (PCI Express Base Specification, Device Serial Number).
+  if (function.serial_number && *function.serial_number != 0 &&
+      *function.serial_number != UINT64_MAX) {
+    identity += fmt::format(" serial {:016x}", *function.serial_number);
+  }
+  return identity;
+}
+
+bool SameIdentity(std::string_view one, std::string_view other) {
+  return one.starts_with(other) || other.starts_with(one);
+}
 
 Result<> ReadSysfsFacts(const Sysfs& sysfs, PciFunction& function) {
   const std::string dir = function.address.SysfsPath();
@@ -35,6 +67,7 @@ Result<> ReadSysfsFacts(const Sysfs& sysfs, PciFunction& function) {
   function.physfn = PciAddress::Parse(physfn);
   function.numa_node = ReadNumber<int>(sysfs, dir + "/numa_node").value_or(-1);
   function.sriov_total = ReadNumber<int>(sysfs, dir + "/sriov_totalvfs");
+  function.has_drm = HasDrm(sysfs, function);
   // A missing link and a missing device look alike until here.
   DRAPCI_CHECK(sysfs.Resolve(dir));
   return {};

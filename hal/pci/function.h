@@ -26,15 +26,22 @@ struct PciFunction {
   std::optional<PciAddress> physfn;    // set on a VF
   std::optional<int> sriov_total;      // set on a function with SR-IOV, from sriov_totalvfs
   std::optional<PcieCapability> pcie;  // link and FLR; absent on conventional PCI
+  bool has_drm = false;                // its driver has made devices of DRM or accel
   bool has_aer = false;
   std::optional<uint64_t> serial_number;
 
   bool IsBridge() const { return class_code >> 16 == 0x06; }
 };
 
-// Fills in what sysfs alone tells: driver, NUMA node, IOMMU group, root, physfn, sriov_total. kGone
-// when the function vanished meanwhile. Reads no attribute that takes the device lock (sriov_numvfs
-// does).
+// What tells one card from another in the same slot: "8086:10c9 8086:a03c", and its serial number
+// where it can be read. The driver that is bound and the place do not count.
+std::string CardIdentity(const PciFunction& function);
+// Whether both texts speak of the same card, as far as both tell; an empty one tells nothing.
+bool SameIdentity(std::string_view one, std::string_view other);
+
+// Fills in what sysfs alone tells: driver, NUMA node, IOMMU group, root, physfn, sriov_total,
+// has_drm. kGone when the function vanished meanwhile. Reads no attribute that takes the device
+// lock (sriov_numvfs does).
 Result<> ReadSysfsFacts(const Sysfs& sysfs, PciFunction& function);
 
 }  // namespace drapci::hal

@@ -56,6 +56,11 @@ Result<std::vector<std::string>> WantedNodes(const Host& host, const PciAddress&
 
 }  // namespace
 
+Result<std::string> VfioGroupNode(const Sysfs& sysfs, const PciAddress& address) {
+  DRAPCI_TRY(const std::string group, Group(sysfs, address));
+  return "/dev/vfio/" + group;
+}
+
 Result<std::vector<PciAddress>> IommuPeers(const Sysfs& sysfs, const PciAddress& address) {
   DRAPCI_TRY(const std::string group, Group(sysfs, address));
   DRAPCI_TRY(const std::vector<std::string> names,

@@ -19,6 +19,9 @@ Result<std::vector<PciAddress>> IommuPeers(const Sysfs& sysfs, const PciAddress&
 // the group is bound to any driver: the group's isolation is all or nothing.
 Result<> CheckVfioGroup(const Sysfs& sysfs, const PciAddress& address);
 
+// The node of the function's IOMMU group: "/dev/vfio/12".
+Result<std::string> VfioGroupNode(const Sysfs& sysfs, const PciAddress& address);
+
 // The nodes a container needs, waiting until they exist: /dev/vfio/devices/vfio<M> and /dev/iommu
 // where the kernel has VFIO character devices and both nodes are there, else /dev/vfio/vfio and
 // /dev/vfio/<group>.

@@ -142,12 +142,14 @@ Result<> Kernel::AddDriver(const DriverSpec& driver) {
 
 Result<> Kernel::AddFunction(FunctionSpec function) {
   Impl::Operation operation(*impl_);
-  if (impl_->specs.contains(function.address)) {
+  const bool in_its_place = impl_->out.contains(function.address);
+  if (impl_->specs.contains(function.address) && !in_its_place) {
     return Fail(Code::kConflict, "function " + function.address.ToString() + " is there already");
   }
   FunctionSpec kept = function;
   DRAPCI_CHECK(impl_->Add(std::move(function), std::nullopt, 0));
-  impl_->specs.emplace(kept.address, std::move(kept));
+  impl_->out.erase(kept.address);
+  impl_->specs.insert_or_assign(kept.address, std::move(kept));
   return {};
 }
 

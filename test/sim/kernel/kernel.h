@@ -54,6 +54,7 @@ struct DeviceNode {
   std::string path;  // "/dev/vfio/12"
   char type = 'c';
   unsigned major = 0, minor = 0, permissions = 0600;
+  unsigned group = 0;  // as udev would set it
   bool operator==(const DeviceNode&) const = default;
 };
 
@@ -65,9 +66,9 @@ class CallerMemory {
   virtual bool Write(uint64_t address, std::span<const std::byte> from) = 0;
 };
 
-// Another function's state, seen from outside (tests' assertions).
 class DevlinkCard;  // ../devlink/card.h
 
+// Another function's state, seen from outside (tests' assertions).
 struct FunctionState {
   std::string driver, driver_override, sysfs_path;  // driver: empty when unbound
   std::optional<PciAddress> physfn;
@@ -95,8 +96,8 @@ class Kernel {
   // --- The machine -----------------------------------------------------------------------------
   // A vfio driver also makes /dev/vfio/vfio. kConflict when the name is taken.
   Result<> AddDriver(const DriverSpec& driver);
-  // Puts a function in: it appears, matches a driver and is bound, as at boot or on hot-plug.
-  // kConflict when the address is taken, kInvalid when the parent is missing.
+  // Puts a function in: it appears, matches a driver and is bound, as at boot or on hot-plug; one
+  // that was unplugged there is forgotten. kConflict when the address is taken, kInvalid when the parent is missing.
   Result<> AddFunction(FunctionSpec function);
   // Takes a function out by surprise, with everything below it and its VFs. It keeps its spec for
   // Plug.
@@ -145,7 +146,6 @@ class Kernel {
   // ioctl on a device node of a driver's model: its answer, or -errno.
   int Ioctl(std::string_view node, unsigned long request, uint64_t argument, CallerMemory& memory);
 
-  // --- Network interfaces (net.h) ----------------------------------------------------------------
   // --- devlink (../devlink) ---------------------------------------------------------------------
   // The functions whose driver has registered them with devlink.
   std::vector<PciAddress> DevlinkDevices() const;
@@ -153,6 +153,7 @@ class Kernel {
   // What `action` answers, 0 or an errno; ENODEV when the function has no devlink.
   int WithDevlink(const PciAddress& address, const std::function<int(DevlinkCard&)>& action);
 
+  // --- Network interfaces (net.h) ----------------------------------------------------------------
   // All of bound functions, in whatever namespace they are, sorted by function.
   std::vector<Interface> Interfaces() const;
   // What its administrator does to an interface of the model alone: 0 or an errno. One part after
