@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "plugin/cli/slices.h"
@@ -12,6 +13,7 @@
 #include "plugin/slices/limits.h"
 #include "plugin/slices/publisher.h"
 #include "test/sim/board/board.h"
+#include "test/sim/nvml/simulated_gpus.h"
 #include "test/unit/apiserver/harness.h"
 #include "test/unit/driver/world.h"
 
@@ -42,10 +44,13 @@ const Golden kGoldens[] = {
     {.name = "mixed-small", .board = "mixed-small:vfs=2"},
     {.name = "xe", .board = "xe:vfs=3", .only = {"0000:3a:00.0"}},
     {.name = "xe-shared", .board = "xe", .shared = "0000:3a:00.0", .only = {"0000:3a:00.0"}},
+    {.name = "dgx-h100", .board = "dgx-h100", .only = {"0000:1b:00.0"}},
     {.name = "mi300x", .board = "mi300x", .only = {"0000:0a:00.0"}},
     {.name = "dsa", .board = "dsa", .only = {"0000:6a:01.0", "0000:6a:02.0"}},
     {.name = "qat", .board = "qat", .only = {"0000:6b:00.0"}},
+    {.name = "smartnic", .board = "smartnic:vfs=2"},
     {.name = "dfl-fpga", .board = "dfl-fpga"},
+    {.name = "accel", .board = "accel"},
 };
 
 class EveryGolden : public testing::TestWithParam<Golden> {
@@ -57,6 +62,11 @@ class EveryGolden : public testing::TestWithParam<Golden> {
           const auto installed = sim::Install(kernel, {*board});
           ASSERT_TRUE(installed) << installed.error().what;
         }) {
+    const std::vector<sim::FunctionSpec> specs = world_.machine.kernel.Specs();
+    if (std::ranges::any_of(specs, [](const auto& spec) { return spec.model.contains("nvml"); })) {
+      gpus_.emplace(world_.machine.kernel, [] { return Result<>(); });
+      world_.host.nvml = &*gpus_;
+    }
     world_.Boot();
     pools_ = Pools();
   }
@@ -81,7 +91,10 @@ class EveryGolden : public testing::TestWithParam<Golden> {
     return config;
   }
 
+  ~EveryGolden() override { world_.manager.reset(); }
+
   driver::World world_;
+  std::optional<sim::SimulatedGpus> gpus_;  // on boards with GPUs of NVIDIA
   std::vector<Pool> pools_;
 };
 

@@ -19,7 +19,7 @@ std::vector<std::string> Documents(const std::filesystem::path& path) {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   constexpr std::string_view kSeparator = "\n---\n";
   std::vector<std::string> documents;
-  for (size_t from = 0;;) {
+  for (size_t from = text.starts_with("---\n") ? 4 : 0;;) {
     const size_t to = text.find(kSeparator, from);
     documents.push_back(text.substr(from, to - from));
     if (to == std::string::npos) return documents;
@@ -45,15 +45,21 @@ std::vector<Manifest> ReadManifests() {
   std::ranges::sort(paths);
   std::vector<Manifest> manifests;
   for (const auto& path : paths) {
-    const std::string file = path.lexically_relative(root);
-    for (const std::string& document : Documents(path)) {
-      const auto text = YamlToJson(document);
-      if (!text) {
-        ADD_FAILURE() << file << ": " << text.error().what;
-        continue;
-      }
-      manifests.push_back({.file = file, .object = json::parse(*text)});
+    std::ranges::move(ReadManifest(path, path.lexically_relative(root)),
+                      std::back_inserter(manifests));
+  }
+  return manifests;
+}
+
+std::vector<Manifest> ReadManifest(const std::filesystem::path& path, const std::string& name) {
+  std::vector<Manifest> manifests;
+  for (const std::string& document : Documents(path)) {
+    const auto text = YamlToJson(document);
+    if (!text) {
+      ADD_FAILURE() << name << ": " << text.error().what;
+      continue;
     }
+    manifests.push_back({.file = name, .object = json::parse(*text)});
   }
   return manifests;
 }

@@ -1,6 +1,7 @@
 // The objects below plugin/manifests, as a cluster would get them.
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -18,6 +19,9 @@ struct Manifest {
 // Every document of every .yaml file, in the order of their names; kustomizations included. A file
 // that cannot be read fails the test.
 std::vector<Manifest> ReadManifests();
+
+// Every document of one file, which is called `name`.
+std::vector<Manifest> ReadManifest(const std::filesystem::path& path, const std::string& name);
 
 // Those of one kind.
 std::vector<Manifest> ManifestsOf(const std::string& kind);

@@ -161,9 +161,10 @@ TEST(ManifestsTest, AsksInExpressionsOnlyForWhatThisDriverPublishes) {
   // plugin/slices/attributes.cc
   const std::map<std::string, std::set<std::string>> published = {
       {"dra.pci",
-       {"class", "deviceID", "driver", "enforced", "family", "firmwareVersion", "iommuGroup",
-        "kind", "linkSpeed", "linkWidth", "model", "pf", "profile", "serialNumber", "type",
-        "vendor", "vendorID", "vf", "vfs"}},
+       {"accelerator",     "class",      "deviceID", "driver",       "enforced",  "family",
+        "firmwareVersion", "iommuGroup", "kind",     "linkSpeed",    "linkWidth", "memory",
+        "model",           "pf",         "profile",  "serialNumber", "type",      "vendor",
+        "vendorID",        "vf",         "vfs"}},
       {"resource.kubernetes.io", {"numaNode", "pciBusID", "pcieRoot"}}};
   const std::regex attribute(R"re(device\.attributes(\["([^"]*)"\])?\.?(\w*))re");
   const std::set<std::string> always = {"type", "driver"};
