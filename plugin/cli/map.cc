@@ -75,6 +75,17 @@ void AddHeld(const std::vector<HeldPart>& held, MapCard& card) {
   }
 }
 
+// "room_beside_cpx3": keeps parts apart that cannot be had together, and is no stock of the card.
+bool IsOfOnePart(std::string_view counter, const v1::Accelerator& accelerator) {
+  for (const auto& device : accelerator.devices()) {
+    const std::string_view part =
+        std::string_view(device.name())
+            .substr(std::min(device.name().size(), accelerator.name().size()));
+    if (part.size() > 1 && counter.ends_with(fmt::format("_{}", part.substr(1)))) return true;
+  }
+  return false;
+}
+
 void AddMeters(const v1::Accelerator& accelerator, const std::vector<HeldPart>& held,
                MapCard& card) {
   std::set<std::string_view> advisory;
@@ -84,6 +95,7 @@ void AddMeters(const v1::Accelerator& accelerator, const std::vector<HeldPart>& 
   for (const auto& counter : accelerator.counters()) {
     // One of a kind is no portion, and the lane is a meter of its own unit.
     if (counter.total() <= 1 || counter.name() == accelerator.scale().unit()) continue;
+    if (IsOfOnePart(counter.name(), accelerator)) continue;
     MapMeter meter{.name = MapText(counter.name()),
                    .total = counter.total(),
                    .used = std::clamp<int64_t>(counter.used(), 0, counter.total()),

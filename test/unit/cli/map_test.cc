@@ -253,6 +253,17 @@ TEST(MapTest, LetsNoNameSteerTheTerminal) {
   EXPECT_THAT(text, HasSubstr("team/a? free?[31m"));
 }
 
+// They keep parts apart that cannot be had together.
+TEST(MapTest, DrawsNoMeterOfACounterThatIsAboutOnePart) {
+  Node node;
+  v1::Accelerator& card = AddSriov(node, 2);
+  SetCounter(card, "room_beside_vf1", 8, 3);
+  SetCounter(card, "memory", 8, 3);
+  const MapCard drawn = FirstCard(node);
+  ASSERT_EQ(drawn.meters.size(), 1u);
+  EXPECT_EQ(drawn.meters[0].name, "memory");
+}
+
 TEST(MapTest, TakesPlacesBeyondTheCardForWhatTheyAreWorth) {
   Node node;
   v1::Accelerator& card = AddSriov(node, 2);
