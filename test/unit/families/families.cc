@@ -301,11 +301,67 @@ Family Nvidia() {
           .node = "/dev/nvidia0"};
 }
 
+// A network card whose switch is put into another mode for the first VF.
+Family SmartNic() {
+  const std::string nic = "pci-0000-03-00-0";
+  const std::vector<Wish> other{{.device = nic + "-vf1"}};
+  hal::NetworkRequest network;
+  network.vf.mac = "02:00:00:00:00:07";
+  network.vf.min_rate = 100;
+  network.vf.max_rate = 200;
+  network.interface = "net1";
+  hal::AcceleratorPolicy switchdev;
+  switchdev.eswitch_mode = "switchdev";
+  hal::AcceleratorPolicy fixed = switchdev;
+  fixed.vfs = hal::AcceleratorPolicy::Vfs::kFixed;
+  hal::AcceleratorPolicy shares = switchdev;
+  shares.shares = true;
+  shares.bandwidth = 1'000'000'000;
+  return {.name = "smartnic",
+          .board = "smartnic",
+          .card = "0000:03:00.0",
+          .claims = {{.name = "WholeByVfio",
+                      .wishes = {{.device = nic, .access = Access::kVfio}},
+                      .in_cdi = {"/dev/vfio/vfio"}},
+                     {.name = "FirstVfOfASwitch",
+                      .wishes = {{.device = nic + "-vf0"}},
+                      .policy = switchdev,
+                      .in_cdi = {"/dev/infiniband/uverbs10", "rocep3s0v0"}},
+                     {.name = "FirstVfWithAddressAndRate",
+                      .wishes = {{.device = nic + "-vf0", .network = network}},
+                      .policy = switchdev,
+                      .in_cdi = {"net1"}},
+                     {.name = "SecondVfWithAddressAndRate",
+                      .wishes = {{.device = nic + "-vf0", .network = network}},
+                      .other = other,
+                      .policy = switchdev},
+                     {.name = "VfOfASwitchThatStays",
+                      .wishes = {{.device = nic + "-vf0", .network = network}},
+                      .other = other,
+                      .policy = fixed},
+                     {.name = "SecondShareOfASwitch",
+                      .wishes = {{.device = nic, .share = {{"bandwidth", 200'000'000}}}},
+                      .other = {{.device = nic, .share = {{"bandwidth", 300'000'000}}}},
+                      .policy = shares},
+                     {.name = "VfByVfio",
+                      .wishes = {{.device = nic + "-vf0", .access = Access::kVfio}},
+                      .policy = switchdev,
+                      .in_cdi = {"/dev/vfio/vfio"}},
+                     {.name = "WholeByKernel",
+                      .wishes = {{.device = nic}},
+                      .in_cdi = {"/dev/infiniband/uverbs0"}}},
+          .meddling = Meddling{.path = "/sys/bus/pci/devices/0000:03:00.0/sriov_numvfs",
+                               .value = "2",
+                               .reason = "somebody else has made 2 virtual functions"},
+          .node = "/dev/infiniband/uverbs0",
+          .state = {"/sys/kernel/debug/devlink"}};
+}
+
 }  // namespace
 
 std::span<const Family> AllFamilies() {
-  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),     Dfl(),     Idxd(),
-                                            Iaa(),   Qat(),    Nvidia(), Function()};
+  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),     Dfl(),      Idxd(),
+                                            Iaa(),   Qat(),    Nvidia(), Function(), SmartNic()};
   return families;
 }
 
