@@ -48,6 +48,18 @@ bool IsGroupName(std::string_view name) {
          });
 }
 
+// A socket's path, a port of loopback, or "off".
+bool IsMetricsAddress(std::string_view text) {
+  if (text == "off") return true;
+  if (text.starts_with('/')) return IsPlainPath(text, kMaxSocketPath) && !text.ends_with('/');
+  for (const std::string_view host : {"127.0.0.1:", "[::1]:"}) {
+    if (!text.starts_with(host)) continue;
+    const auto port = ParseInt<uint16_t>(text.substr(host.size()));
+    return port && *port != 0;
+  }
+  return false;
+}
+
 class Reader : private ConfigFields {
  public:
   using ConfigFields::ConfigFields;
@@ -67,6 +79,9 @@ class Reader : private ConfigFields {
                return IsPlainPath(text, kMaxSocketPath) && !text.ends_with('/');
              }),
         Text("controlGroup", config.control_group, "a group name", IsGroupName),
+        Text("metrics", config.metrics,
+             "an absolute path of at most 107 bytes, 127.0.0.1:PORT, [::1]:PORT or off",
+             IsMetricsAddress),
         Path("kubeletRoot", config.kubelet_root),
         Path("claimDirectory", config.claim_dir),
         Path("images", config.image_dir),

@@ -39,6 +39,9 @@ struct Config {
   std::string cdi_dir = "/var/run/cdi";
   std::string control_socket = "/run/drapci/control.sock";
   std::string control_group = "drapci";  // of the socket, mode 0660; ignored when absent
+  // Where metrics can be read: a unix socket's path, IP:PORT of loopback, or "off"; empty:
+  // metrics.sock beside the control socket.
+  std::string metrics;
   std::string kubelet_root = "/var/lib/kubelet";
   std::string claim_dir;     // claims by file, NAMESPACE/NAME.{json,yaml}; empty: none
   std::string nvml_library;  // of NVIDIA's driver; empty: as the loader finds it

@@ -67,6 +67,16 @@ Result<> Executor::Bring(const Step& step, const std::string& value) const {
                                      step.target, value, after));
 }
 
+Result<> Executor::ObservedBring(Observer::Work work, const Step& step,
+                                 const std::string& value) const {
+  if (observer_ == nullptr) return Bring(step, value);
+  const auto begin = std::chrono::steady_clock::now();
+  Result<> brought = Bring(step, value);
+  observer_->StepFinished(work, step.accelerator, step.setting, brought.has_value(),
+                          std::chrono::steady_clock::now() - begin);
+  return brought;
+}
+
 // Many a kernel driver says ENODEV for other reasons as well: what can be read is there.
 bool Executor::IsGone(const Step& step) const {
   const auto setting = FindSetting(settings_, step.setting);
@@ -77,7 +87,7 @@ bool Executor::IsGone(const Step& step) const {
 
 Result<> Executor::Do(const Plan& plan) const {
   for (const Step& step : plan) {
-    auto brought = Bring(step, step.want);
+    auto brought = ObservedBring(Observer::Work::kPrepare, step, step.want);
     if (brought) continue;
     if (!step.advisory) return brought;
     Log(LogLevel::kWarning, "not enforced: {}", brought.error().what);
@@ -89,7 +99,7 @@ Result<> Executor::Undo(const Plan& plan, const std::function<bool(const Step&)>
   std::vector<std::pair<const Step*, Error>> open;
   for (const Step& step : plan | std::views::reverse) {
     if (keep(step)) continue;
-    auto undone = Bring(step, step.before);
+    auto undone = ObservedBring(Observer::Work::kUnprepare, step, step.before);
     if (undone || (undone.error().code == Code::kGone && IsGone(step))) continue;
     if (undone.error().code == Code::kConflict || step.advisory) {
       Log(LogLevel::kWarning, "left as it is: {}", undone.error().what);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "driver/observer.h"
 #include "driver/planner.h"
 #include "driver/step.h"
 #include "hal/accel/setting.h"
@@ -22,6 +23,9 @@ class Executor {
   // `step_timeout`: how long one step may wait for the kernel.
   Executor(hal::Host& host, const hal::SettingTable& settings, std::chrono::seconds step_timeout)
       : host_(host), settings_(settings), step_timeout_(step_timeout) {}
+
+  // Before anything is done; null: nobody.
+  void Observe(Observer* observer) { observer_ = observer; }
 
   using RecordedStep =
       std::function<std::optional<Step>(const std::string& accelerator, const std::string& key)>;
@@ -48,11 +52,13 @@ class Executor {
 
  private:
   Result<> Bring(const Step& step, const std::string& value) const;
+  Result<> ObservedBring(Observer::Work work, const Step& step, const std::string& value) const;
   bool IsGone(const Step& step) const;
 
   hal::Host& host_;
   const hal::SettingTable& settings_;
   const std::chrono::seconds step_timeout_;
+  Observer* observer_ = nullptr;
 };
 
 }  // namespace drapci::driver

@@ -28,6 +28,8 @@ class Node {
   Result<> Start();
 
   Manager& manager() { return *manager_; }
+  // Before Start(); must outlive the node.
+  void Observe(Observer& observer) { manager_->Observe(observer); }
   // Null when the configuration turns it off.
   HealthMonitor* monitor() { return monitor_.get(); }
   // Ends the monitor; returns how many of its readings do not come back. They may use the host

@@ -244,6 +244,15 @@ TEST(Config, RefusesBadValuesAndSaysWhatIsAllowed) {
       "controlSocket: /run/",
       "controlGroup: 'a:b'",
       "kubeletRoot: '..'",
+      "metrics: metrics.sock",
+      "metrics: /run/" + long_path,
+      "metrics: 0.0.0.0:9101",
+      "metrics: 10.0.0.1:9101",
+      "metrics: 127.0.0.1",
+      "metrics: 127.0.0.1:0",
+      "metrics: 127.0.0.1:65536",
+      "metrics: localhost:9101",
+      "metrics: '[::]:9101'",
       "claimDirectory: ./claims",
       "logLevel: trace",
       "logLevel: 7",
@@ -293,6 +302,10 @@ TEST(Config, RefusesBadValuesAndSaysWhatIsAllowed) {
 TEST(Config, AcceptsValuesAtTheirLimits) {
   EXPECT_EQ(Good("driverName: " + std::string(63, 'a')).driver_name.size(), 63u);
   EXPECT_EQ(Good("controlSocket: /" + std::string(106, 'a')).control_socket.size(), 107u);
+  EXPECT_EQ(Good("").metrics, "");
+  for (const char* metrics : {"off", "/run/m.sock", "127.0.0.1:9101", "[::1]:65535"}) {
+    EXPECT_EQ(Good(fmt::format("metrics: '{}'", metrics)).metrics, metrics);
+  }
   EXPECT_EQ(Good("stepTimeout: 1").step_timeout_seconds, 1);
   EXPECT_EQ(Good("stepTimeout: 600s").step_timeout_seconds, 600);
   EXPECT_EQ(Good("stepTimeout: 10m").step_timeout_seconds, 600);
