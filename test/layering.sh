@@ -1,7 +1,7 @@
 #!/bin/bash
 # layering.sh [ROOT] - fails when a layer reaches up, past a seam, or speaks of what it must not know.
 #
-# Dependencies run plugin -> driver -> hal/accel -> hal/telemetry -> hal/nvml -> hal/fpga -> hal/net -> hal/pci -> hal/os -> hal/base.
+# Dependencies run plugin -> driver -> hal/accel -> hal/telemetry -> hal/drm -> hal/nvml -> hal/fpga -> hal/net -> hal/pci -> hal/os -> hal/base.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"
 failed=0
@@ -14,7 +14,7 @@ forbid() {
     [ -z "$found" ] || { printf '%s:\n%s\n' "$what" "$found"; failed=1; }
 }
 
-layers=(hal/base hal/os hal/pci hal/net hal/nvml hal/fpga hal/telemetry hal/accel driver plugin)
+layers=(hal/base hal/os hal/pci hal/net hal/nvml hal/drm hal/fpga hal/telemetry hal/accel driver plugin)
 for ((low = 0; low < ${#layers[@]}; ++low)); do
     for ((high = low + 1; high < ${#layers[@]}; ++high)); do
         forbid "${layers[low]} includes ${layers[high]}" "^#include \"${layers[high]}/" "${layers[low]}"
@@ -24,10 +24,11 @@ forbid 'production code includes tests' '^#include "(test|bench)/' hal driver pl
 forbid 'system headers of the hardware outside hal' \
     '^#include <(linux/|libudev|pci/|libmnl|xf86drm|libdrm)' driver plugin
 forbid 'libudev outside hal/os' '^#include <libudev' hal/base hal/pci hal/accel
+forbid 'libdrm outside hal/drm' '^#include <(xf86drm|libdrm)' hal/base hal/os hal/pci hal/accel
 forbid 'libpci outside hal/pci' '^#include <pci/' hal/base hal/os hal/accel
 forbid 'sysfs paths outside hal' '"/sys/' driver plugin
 # A terminal is asked for its size by ioctl and is no hardware.
-forbid 'ioctl outside hal/os' '[^A-Za-z_]ioctl\([^,]*, ([^T]|T[^I])' hal/base hal/pci hal/net hal/nvml hal/fpga hal/telemetry hal/accel \
+forbid 'ioctl outside hal/os' '[^A-Za-z_]ioctl\([^,]*, ([^T]|T[^I])' hal/base hal/pci hal/net hal/nvml hal/drm hal/fpga hal/telemetry hal/accel \
     driver plugin
 forbid 'a sleep' '[^A-Za-z_](sleep|usleep|nanosleep|sleep_for|sleep_until)\(' hal driver plugin
 forbid 'Kubernetes below plugin' \

@@ -22,6 +22,12 @@ struct Family {
   void (*add_settings)(Host& host, SettingTable& table);
   // The most real card that it has been seen working on; for people.
   std::string_view seen_on;
+  // Whether anybody uses a function that `driver` drives, where that shows by more than who has the
+  // function's nodes open: kBusy, naming them. Null where it does not.
+  struct UseCheck {
+    std::string_view driver;
+    Result<> (*check)(Host& host, const PciAddress& function) = nullptr;
+  } check_unused = {};
 };
 
 // From the most specific to "any PCI function".
@@ -30,6 +36,10 @@ std::span<const Family> Families();
 // The family for `function`; null for what is never managed (bridges, VFs: those are parts of their
 // PF).
 const Family* MatchFamily(const PciFunction& function);
+
+// Refuses with kBusy, naming who it is, when `driver` is bound to the function and somebody uses
+// it: a driver that goes meanwhile crashes its users, or waits for them without end.
+Result<> CheckUnusedBy(Host& host, const PciAddress& function, std::string_view driver);
 
 // Family::seen_on of the family with this name; empty when there is none.
 std::string_view SeenOn(std::string_view family);

@@ -4,11 +4,8 @@
 
 #include <algorithm>
 
-#include "hal/accel/amdgpu_kfd.h"
-#include "hal/accel/nvidia_nodes.h"
+#include "hal/accel/match.h"
 #include "hal/base/parse.h"
-#include "hal/pci/device_nodes.h"
-#include "hal/pci/node_users.h"
 #include "hal/pci/vfio.h"
 
 namespace drapci::hal {
@@ -56,14 +53,20 @@ class DriverSetting : public Setting {
 
   Result<> Apply(std::string_view target, std::string_view value, MonotonicTime deadline) override {
     DRAPCI_TRY(const PciAddress address, Find(target));
-    if (value == kKernelDriver) return BindKernelDriver(host_, address, deadline);
+    DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, address));
+    if (value == kKernelDriver) {
+      if (IsVfioDriver(now.driver)) DRAPCI_CHECK(CheckUnusedBy(host_, address, now.driver));
+      return BindKernelDriver(host_, address, deadline);
+    }
     const auto want = ParseBinding(value);
     if (!want) return BadValue(kDriverSetting, value);
     if (IsVfioDriver(want->driver)) {
       // Before anything is touched: a group in use must not cost the function its driver.
       DRAPCI_CHECK(CheckVfioGroup(host_.sysfs, address));
     }
-    DRAPCI_CHECK(CheckDriverUnused(address, *want));
+    if (!now.driver.empty() && now.driver != want->driver) {
+      DRAPCI_CHECK(CheckUnusedBy(host_, address, now.driver));
+    }
     return ApplyBinding(host_, address, *want, deadline);
   }
 
@@ -96,17 +99,6 @@ class DriverSetting : public Setting {
     const auto place = FunctionPlace::Parse(target);
     if (!place) return BadTarget(target);
     return place->Find(host_.sysfs);
-  }
-
-  // A kernel driver goes only when nobody has its nodes open: most crash their users, some wait for
-  // them without end.
-  Result<> CheckDriverUnused(const PciAddress& address, const DriverBinding& want) const {
-    DRAPCI_TRY(const DriverBinding now, ReadBinding(host_.sysfs, address));
-    if (now.driver.empty() || IsVfioDriver(now.driver) || now.driver == want.driver) return {};
-    if (now.driver == kAmdDriver) return CheckAmdGpuUnused(host_.sysfs, address);
-    if (now.driver == kNvidiaDriver) return CheckNvidiaReleased(host_, address);
-    DRAPCI_TRY(const std::vector<std::string> nodes, DeviceNodes(host_.sysfs, address));
-    return CheckUnused(host_.sysfs, nodes, address.ToString());
   }
 
   Host& host_;

@@ -29,7 +29,8 @@ Result<NodeInfo> KernelDevIo::Stat(std::string_view path) const {
   return NodeInfo{.type = S_ISCHR(info.st_mode) ? 'c' : 'b',
                   .major = major(info.st_rdev),
                   .minor = minor(info.st_rdev),
-                  .permissions = info.st_mode & 07777};
+                  .permissions = info.st_mode & 07777,
+                  .group = info.st_gid};
 }
 
 Result<UniqueFd> KernelDevIo::Open(std::string_view path, int flags) {

@@ -16,6 +16,7 @@ struct NodeInfo {
   char type = 'c';  // 'c' or 'b'
   unsigned major = 0, minor = 0;
   mode_t permissions = 0;
+  gid_t group = 0;
 };
 
 // Any thread.

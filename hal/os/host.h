@@ -10,6 +10,7 @@
 
 namespace drapci::hal {
 
+class Drm;
 class ImageStore;
 class Nvml;
 
@@ -22,6 +23,7 @@ struct Host {
   Clock& clock;
   Nvml* nvml = nullptr;          // NVIDIA's management library; null: there is none here
   ImageStore* images = nullptr;  // bitstreams for FPGA slots; null: none
+  Drm* drm = nullptr;            // who serves a node of DRM; null: nobody is asked
 };
 
 }  // namespace drapci::hal

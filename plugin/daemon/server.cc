@@ -59,6 +59,7 @@ Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
                                             server->namespaces_, *server->events_, server->clock_});
   server->host_->images = &server->images_;
   server->host_->nvml = &server->nvml_;
+  server->host_->drm = &server->drm_;
   server->scanner_ = hal::MakeLibpciScanner(server->sysfs_);
   DRAPCI_TRY(server->node_, driver::Node::Open(*server->host_, *server->scanner_, server->config_));
   DRAPCI_CHECK(server->CheckSockets(sockets));

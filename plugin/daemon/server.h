@@ -6,6 +6,7 @@
 
 #include "driver/config.h"
 #include "driver/node.h"
+#include "hal/drm/drm.h"
 #include "hal/fpga/image_store.h"
 #include "hal/nvml/system_nvml.h"
 #include "hal/os/host.h"
@@ -49,6 +50,7 @@ class Server {
   hal::HelpedNetworkNamespaces namespaces_{hal::kNamespaceHelper};
   hal::SystemClock clock_;
   hal::ImageStore images_;
+  hal::SystemDrm drm_;
   hal::SystemNvml nvml_;  // loaded when there is a GPU to ask about
   std::unique_ptr<hal::DeviceEvents> events_;
   std::unique_ptr<hal::Host> host_;

@@ -23,6 +23,8 @@ constexpr struct {
   const char *from, *to;
 } kOfFamilies[] = {{"accelerator", "accelerator"},
                    {"compute_partition", "computePartition"},
+                   {"drm_driver", "drmDriver"},
+                   {"drm_version", "drmVersion"},
                    {"gfx_target", "gfxTarget"},
                    {"gpu", "gpu"},
                    {"gpu_uuid", "gpuUUID"},
@@ -32,6 +34,7 @@ constexpr struct {
                    {"memory_slices", "memorySlices"},
                    {"model", "productName"},
                    {"multiprocessors", "multiprocessors"},
+                   {"node_group", "nodeGroup"},
                    {"partition", "partition"},
                    {"pf", "pf"},
                    {"queue", "queue"},

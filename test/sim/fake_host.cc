@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "hal/base/parse.h"
+#include "test/sim/drivers/drm.h"
 
 namespace drapci::sim {
 namespace {
@@ -54,7 +55,8 @@ Result<hal::NodeInfo> FakeDevIo::Stat(std::string_view path) const {
   return hal::NodeInfo{.type = node->type,
                        .major = node->major,
                        .minor = node->minor,
-                       .permissions = node->permissions};
+                       .permissions = node->permissions,
+                       .group = node->group};
 }
 
 void FakeDevIo::NoticeClosed() {
@@ -103,6 +105,18 @@ Result<int> FakeDevIo::Ioctl(int fd, unsigned long request, void* argument) {
   const int answer = kernel_.Ioctl(path, request, reinterpret_cast<uint64_t>(argument), memory);
   if (answer >= 0) return answer;
   return Fail(Error::FromErrno(-answer, fmt::format("ioctl {:#x} on {}", request, path)));
+}
+
+// xf86drm.c drmGetVersion: once for the lengths, once for the texts.
+Result<hal::DrmVersion> FakeDrm::Version(const UniqueFd& node) {
+  DrmVersionRequest request;
+  DRAPCI_CHECK(dev_.Ioctl(node.get(), kDrmVersion, &request));
+  std::string name(request.name_len, '\0');
+  request = {.name_len = name.size(), .name = reinterpret_cast<uint64_t>(name.data())};
+  DRAPCI_CHECK(dev_.Ioctl(node.get(), kDrmVersion, &request));
+  return hal::DrmVersion{
+      .driver = std::move(name),
+      .version = fmt::format("{}.{}.{}", request.major, request.minor, request.patch)};
 }
 
 FakeDeviceEvents::FakeDeviceEvents(Kernel& kernel, FakeClock& clock)
@@ -283,6 +297,7 @@ FakeHost::FakeHost(bool vfio_cdev)
               .vfio_cdev = vfio_cdev}),
       sysfs(kernel),
       dev(kernel),
+      drm(dev),
       netlink(&kernel, &namespaces),
       namespaces(kernel),
       events(kernel, clock),
@@ -292,7 +307,8 @@ FakeHost::FakeHost(bool vfio_cdev)
            .netlink = netlink,
            .namespaces = namespaces,
            .events = events,
-           .clock = clock} {}
+           .clock = clock,
+           .drm = &drm} {}
 
 FunctionSpec SriovNic(std::string_view address, unsigned total_vfs) {
   FunctionSpec nic;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "hal/drm/drm.h"
 #include "hal/os/host.h"
 #include "hal/os/state_dir.h"
 #include "hal/pci/scan.h"
@@ -53,6 +54,16 @@ class FakeDevIo : public hal::DevIo {
   Kernel& kernel_;
   std::mutex mutex_;
   std::map<int, Opened> open_;
+};
+
+// Asks the nodes of the model by ioctl, as libdrm does.
+class FakeDrm : public hal::Drm {
+ public:
+  explicit FakeDrm(FakeDevIo& dev) : dev_(dev) {}
+  Result<hal::DrmVersion> Version(const UniqueFd& node) override;
+
+ private:
+  FakeDevIo& dev_;
 };
 
 class FakeNetworkNamespaces;
@@ -193,6 +204,7 @@ struct FakeHost {
   Kernel kernel;
   FakeSysfs sysfs;
   FakeDevIo dev;
+  FakeDrm drm;
   FakeNetlink netlink;
   FakeNetworkNamespaces namespaces;
   FakeDeviceEvents events;

@@ -6,6 +6,7 @@
 #include "hal/base/parse.h"
 #include "test/sim/drivers/amdgpu.h"
 #include "test/sim/drivers/dfl.h"
+#include "test/sim/drivers/drm.h"
 #include "test/sim/drivers/idxd.h"
 #include "test/sim/drivers/mlx5.h"
 #include "test/sim/drivers/qat.h"
@@ -20,8 +21,10 @@ struct Row {
 };
 
 constexpr Row kModels[] = {
-    {"amdgpu", MakeAmdgpuModel},  {"dfl-pci", MakeDflModel}, {"idxd", MakeIdxdModel},
-    {"mlx5_core", MakeMlx5Model}, {"4xxx", MakeQatModel},    {"xe", MakeXeModel},
+    {"amdgpu", MakeAmdgpuModel},  {"dfl-pci", MakeDflModel},   {"idxd", MakeIdxdModel},
+    {"mlx5_core", MakeMlx5Model}, {"4xxx", MakeQatModel},      {"xe", MakeXeModel},
+    {"habanalabs", MakeDrmModel}, {"intel_vpu", MakeDrmModel}, {"qaic", MakeDrmModel},
+    {"simgpu", MakeDrmModel},
 };
 
 }  // namespace

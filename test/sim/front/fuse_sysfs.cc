@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fuse3/fuse.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -142,15 +143,20 @@ int OpenNode(const RelayedNode& relayed, const char* name, fuse_file_info* info)
   return 0;
 }
 
-// The kernel copies no memory for numbers that say no size: that of the caller is read and written.
+// The caller's memory is read and written. What a number's size says that it gives back, the kernel
+// copies once more, from `back`.
 int IoctlOnNode(const char*, unsigned request, void* argument, fuse_file_info* info, unsigned,
-                void*) {
+                void* back) {
   const Handle& handle = HandleOf(info);
   if (handle.node.empty()) return -ENOTTY;
   const int pid = fuse_get_context()->pid;
   ProcessMemory memory(pid);
   const int answer =
       Model().Ioctl(handle.node, request, reinterpret_cast<uint64_t>(argument), memory);
+  if (back != nullptr && (_IOC_DIR(request) & _IOC_READ) != 0) {
+    const std::span bytes(static_cast<std::byte*>(back), _IOC_SIZE(request));
+    if (!memory.Read(reinterpret_cast<uint64_t>(argument), bytes)) return -EFAULT;
+  }
   if (answer >= 0) Self().Accepted(pid);
   return answer;
 }

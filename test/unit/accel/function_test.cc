@@ -2,187 +2,79 @@
 
 #include <gmock/gmock.h>
 
-#include "hal/accel/match.h"
-#include "hal/accel/pci_settings.h"
+#include "test/unit/accel/board_machine.h"
 #include "test/unit/accel/look.h"
-#include "test/unit/pci/machine.h"
 
 namespace drapci::hal {
 namespace {
 
-using test::At;
 using test::Look;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
-using testing::UnorderedElementsAre;
 
-constexpr const char* kDisk = "0000:05:00.0";
-
-class WholeFunction : public test::NicMachine {
+class WholeFunction : public test::BoardMachine {
  protected:
-  void SetUp() override { ASSERT_TRUE(machine_.kernel.AddFunction(sim::Nvme(kDisk))); }
-
-  std::unique_ptr<Accelerator> Make(std::string_view address, AcceleratorPolicy policy = {},
-                                    std::string in_host_use = "") {
-    std::vector<PciFunction> functions = machine_.scanner.Scan().value();
-    for (PciFunction& function : functions) {
-      if (function.address != At(address)) continue;
-      return MakeFunctionAccelerator(host_, std::move(function), policy, std::move(in_host_use));
-    }
-    ADD_FAILURE() << address;
-    return nullptr;
+  WholeFunction() {
+    Load("mixed-small");
+    disk_ = Make("0000:18:00.0");
   }
-  // Applies what Plan wants.
-  void Prepare(const Accelerator& accelerator, Access access) {
-    const Description now = Look(accelerator).value();
-    const auto plan = accelerator.Plan(now, {.part = "", .access = access}).value();
-    for (const Wanted& wanted : plan) {
-      const Result<> applied =
-          settings_.find(wanted.setting)->second->Apply(wanted.target, wanted.value, Deadline());
-      ASSERT_TRUE(applied) << applied.error().what;
-    }
+  Result<std::vector<Wanted>> Plan(Access access) const {
+    return disk_->Plan(Look(*disk_).value(), {.part = "", .access = access});
+  }
+  Result<ContainerEdits> Edits(Access access) const {
+    return disk_->Edits({.part = "", .access = access}, machine_->clock.Now());
   }
 
-  const SettingTable settings_ = MakeSettings(host_);
+  std::unique_ptr<Accelerator> disk_;
 };
 
 TEST_F(WholeFunction, IsOnePartThatTakesTheWholeStock) {
-  const auto disk = Make(kDisk);
-  EXPECT_EQ(disk->name(), "pci-0000-05-00-0");
-  EXPECT_EQ(disk->family(), "function");
-  const Description now = Look(*disk).value();
+  EXPECT_EQ(disk_->family(), "function");
+  const Description now = Look(*disk_).value();
   EXPECT_THAT(now.counters, ElementsAre(Pair("functions", 1)));
   ASSERT_EQ(now.parts.size(), 1u);
-  EXPECT_EQ(now.parts[0].name, "");
+  EXPECT_EQ(now.parts[0].name + now.parts[0].unusable + now.parts[0].no_vfio + now.foreign, "");
   EXPECT_EQ(now.parts[0].profile, "function");
   EXPECT_THAT(now.parts[0].consumes, ElementsAre(Pair("functions", 1)));
-  EXPECT_EQ(now.unusable + now.foreign + now.parts[0].unusable + now.parts[0].no_vfio, "");
 }
 
-TEST_F(WholeFunction, TellsWhatItIs) {
-  const auto attributes = Look(*Make(kDisk))->attributes;
-  EXPECT_EQ(attributes.at("vendor"), AttributeValue("0x1b36"));
-  EXPECT_EQ(attributes.at("device"), AttributeValue("0x0010"));
-  EXPECT_EQ(attributes.at("class"), AttributeValue("0x010802"));
-  EXPECT_EQ(attributes.at("driver"), AttributeValue("nvme"));
-  EXPECT_EQ(attributes.at("numa_node"), AttributeValue(int64_t{-1}));
-  EXPECT_EQ(attributes.at("pcie_root"), AttributeValue("pci0000:05"));
-  EXPECT_EQ(attributes.at("link_speed"), AttributeValue(int64_t{8000}));
-  EXPECT_EQ(attributes.at("link_width"), AttributeValue(int64_t{8}));
+TEST_F(WholeFunction, NeedsNothingButItsDriver) {
+  EXPECT_THAT(test::Texts(Plan(Access::kKernel).value()),
+              ElementsAre("pci.driver 0000:18:00.0 = kernel shared"));
+  EXPECT_THAT(test::Texts(Plan(Access::kVfio).value()),
+              ElementsAre("pci.driver 0000:18:00.0 = vfio-pci override=vfio-pci shared"));
+  EXPECT_THAT(disk_->Standing(Look(*disk_).value()).value(), IsEmpty());
+  const Error error = disk_->Plan(Look(*disk_).value(), {.part = "vf0"}).error();
+  EXPECT_EQ(error.code, Code::kNotFound);
 }
 
-TEST_F(WholeFunction, IsNotGivenWhenTheHostNeedsItOrTheConfigurationForbids) {
-  EXPECT_THAT(Look(*Make(kDisk, {}, "it holds swap"))->unusable, HasSubstr("it holds swap"));
-  AcceleratorPolicy off;
-  off.enabled = false;
-  EXPECT_THAT(Look(*Make(kDisk, off))->unusable, HasSubstr("enabled: false"));
+TEST_F(WholeFunction, HasNoVirtualFunctionsToSetUp) {
+  PartRequest request;
+  request.network.emplace().vf.vlan = 7;
+  const Error error = disk_->Plan(Look(*disk_).value(), request).error();
+  EXPECT_THAT(error.what, HasSubstr("0000:18:00.0 has no virtual functions"));
 }
 
-TEST_F(WholeFunction, IsGoneWhenPulled) {
-  const auto disk = Make(kDisk);
-  ASSERT_TRUE(machine_.kernel.Unplug(At(kDisk)));
-  EXPECT_EQ(Look(*disk).error().code, Code::kGone);
-  EXPECT_EQ(disk->Edits({}, Deadline()).error().code, Code::kGone);
+TEST_F(WholeFunction, GivesTheNodesOfTheDriverThatWasAskedFor) {
+  EXPECT_THAT(Edits(Access::kKernel)->device_nodes, ElementsAre("/dev/nvme0", "/dev/nvme0n1"));
+  ASSERT_TRUE(Apply(Plan(Access::kVfio).value()));
+  const ContainerEdits edits = Edits(Access::kVfio).value();
+  EXPECT_THAT(edits.device_nodes, ElementsAre("/dev/vfio/21", "/dev/vfio/vfio"));
+  EXPECT_EQ(edits.environment.at("DRAPCI_VFIO_PCI_0000_18_00_0"), "21");
+  EXPECT_EQ(Edits(Access::kKernel).error().code, Code::kConflict);
 }
 
-TEST_F(WholeFunction, BoundToVfioBySomebodyElseIsForeignUntilHandedOver) {
-  const auto disk = Make(kDisk);
-  Prepare(*disk, Access::kVfio);
-  EXPECT_THAT(Look(*disk)->foreign, HasSubstr("vfio-pci"));
-  EXPECT_EQ(Look(*disk, {"pci.driver 0000:05:00.0"})->foreign, "");
-  AcceleratorPolicy existing;
-  existing.vfs = AcceleratorPolicy::Vfs::kExisting;
-  EXPECT_EQ(Look(*Make(kDisk, existing))->foreign, "");
-}
-
-TEST_F(WholeFunction, IsPlannedByItsDriver) {
-  const auto disk = Make(kDisk);
-  const Description now = Look(*disk).value();
-  const auto kernel = disk->Plan(now, {.part = "", .access = Access::kKernel}).value();
-  ASSERT_EQ(kernel.size(), 1u);
-  EXPECT_EQ(kernel[0].setting, "pci.driver");
-  EXPECT_EQ(kernel[0].target, kDisk);
-  EXPECT_EQ(kernel[0].value, "kernel");
-  EXPECT_TRUE(kernel[0].shared);
-  const auto vfio = disk->Plan(now, {.part = "", .access = Access::kVfio}).value();
-  EXPECT_EQ(vfio.at(0).value, "vfio-pci override=vfio-pci");
-  EXPECT_EQ(disk->Plan(now, {.part = "vf0"}).error().code, Code::kNotFound);
-  EXPECT_THAT(disk->Standing(now).value(), IsEmpty());
-}
-
-TEST_F(WholeFunction, WithoutIommuGroupIsRefusedForVfioOnly) {
-  sim::FunctionSpec plain = sim::Plain("0000:06:00.0");
-  plain.iommu_group.reset();
-  ASSERT_TRUE(machine_.kernel.AddFunction(plain));
-  const auto card = Make("0000:06:00.0");
-  const Description now = Look(*card).value();
-  EXPECT_TRUE(card->Plan(now, {.part = "", .access = Access::kKernel}));
-  const Error error = card->Plan(now, {.part = "", .access = Access::kVfio}).error();
-  EXPECT_EQ(error.code, Code::kUnsupported);
-  EXPECT_THAT(error.what, HasSubstr("IOMMU"));
-}
-
-TEST_F(WholeFunction, GivesTheNodesOfItsKernelDriver) {
-  const ContainerEdits edits = Make(kDisk)->Edits({}, Deadline()).value();
-  EXPECT_THAT(edits.device_nodes, ElementsAre("/dev/nvme0"));
-  EXPECT_THAT(edits.environment,
-              ElementsAre(Pair("DRAPCI_DEVICE_PCI_0000_05_00_0", "0000:05:00.0")));
-}
-
-TEST_F(WholeFunction, NamesItsNetworkInterface) {
-  const ContainerEdits edits = Make(test::kNic)->Edits({}, Deadline()).value();
-  EXPECT_THAT(edits.device_nodes, IsEmpty());
-  EXPECT_THAT(edits.environment,
-              UnorderedElementsAre(Pair("DRAPCI_DEVICE_PCI_0000_02_00_0", "0000:02:00.0"),
-                                   Pair("DRAPCI_NETDEV_PCI_0000_02_00_0", "enp2s0f0")));
-}
-
-TEST_F(WholeFunction, GivesTheNodesOfVfio) {
-  const auto disk = Make(kDisk);
-  Prepare(*disk, Access::kVfio);
-  const auto edits = disk->Edits({.part = "", .access = Access::kVfio}, Deadline()).value();
-  const std::string group = std::to_string(State(kDisk).iommu_group.value());
-  EXPECT_THAT(edits.device_nodes, ElementsAre("/dev/vfio/vfio", "/dev/vfio/" + group));
-  EXPECT_EQ(edits.environment.at("DRAPCI_VFIO_PCI_0000_05_00_0"), group);
-}
-
-TEST_F(WholeFunction, BoundTheOtherWayGivesNothing) {
-  const auto disk = Make(kDisk);
-  EXPECT_EQ(disk->Edits({.part = "", .access = Access::kVfio}, Deadline()).error().code,
-            Code::kConflict);
-  Prepare(*disk, Access::kVfio);
-  EXPECT_EQ(disk->Edits({.part = "", .access = Access::kKernel}, Deadline()).error().code,
-            Code::kConflict);
-}
-
-TEST_F(WholeFunction, WithoutADriverGivesNothing) {
-  ASSERT_TRUE(machine_.kernel.AddFunction(sim::Plain("0000:06:00.0")));
-  const Error error = Make("0000:06:00.0")->Edits({}, Deadline()).error();
-  EXPECT_THAT(error.what, HasSubstr("no driver is bound to 0000:06:00.0"));
-}
-
-TEST_F(WholeFunction, ANodeThatNeverAppearsIsNamed) {
-  const std::string child = State(kDisk).sysfs_path + "/nvme/late";
-  machine_.kernel.SetFile(child + "/dev", "259:9\n");
-  machine_.kernel.SetFile(child + "/uevent", "DEVNAME=nvme9n9\n");
-  const Error error = Make(kDisk)->Edits({}, Deadline()).error();
-  EXPECT_EQ(error.code, Code::kTimeout);
-  EXPECT_THAT(error.what, HasSubstr("/dev/nvme9n9"));
-}
-
-TEST_F(WholeFunction, KeepsItsDriverWhileAProcessUsesIt) {
-  machine_.kernel.SetFile("/proc/4242/comm", "fio\n");
-  machine_.kernel.SetLink("/proc/4242/fd/5", "/dev/nvme0");
-  machine_.kernel.ResetWrites();
-  Setting& driver = *settings_.find(kDriverSetting)->second;
-  const auto refused = driver.Apply(kDisk, "vfio-pci override=vfio-pci", Deadline());
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Code::kBusy);
-  EXPECT_THAT(refused.error().what, HasSubstr("0000:05:00.0 is used by fio (pid 4242)"));
-  EXPECT_THAT(machine_.kernel.Writes(), IsEmpty());
-  EXPECT_TRUE(driver.Apply(kDisk, "kernel", Deadline())) << "it has that already";
+TEST_F(WholeFunction, IsRefusedWhileAProcessUsesItAndForeignWhenSomebodyReservesIt) {
+  machine_->kernel.SetFile("/proc/4242/comm", "fio\n");
+  machine_->kernel.SetLink("/proc/4242/fd/5", "/dev/nvme0n1");
+  const auto refused = Apply(Plan(Access::kVfio).value());
+  EXPECT_THAT(refused.error().what, HasSubstr("0000:18:00.0 is used by fio (pid 4242)"));
+  machine_->kernel.SetFile("/proc/4242/comm", "systemd-udevd\n");
+  ASSERT_TRUE(Apply(Plan(Access::kVfio).value()));
+  EXPECT_THAT(Look(*disk_)->foreign, HasSubstr("somebody else has bound it to vfio-pci"));
+  EXPECT_EQ(Look(*disk_, {"pci.driver 0000:18:00.0"})->foreign, "");
 }
 
 }  // namespace

@@ -203,6 +203,7 @@ struct World {
         dev(machine.dev, fuse),
         host{sysfs, dev, netlink, namespaces, machine.events, machine.clock} {
     // Where no hook is installed, as on the machine that builds.
+    host.drm = &machine.drm;
     if (config.hook == kDefaultHook) config.network_devices = NetworkDevices::kNone;
     machine.kernel.SetFile("/proc/self/mountinfo", "");
     machine.kernel.SetFile("/proc/swaps", "");
