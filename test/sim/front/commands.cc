@@ -161,6 +161,9 @@ Answer Execute(Kernel& kernel, WriteTrap& trap, const std::vector<std::string>& 
   if (command == "writes")
     return {.status = 0, .text = ShowWrites(kernel, words.Next() == "reset")};
   if (command == "hold") return kernel.faults().Hold(Pattern(kernel, words.Next())), Answer{};
+  if (command == "hold-reads") {
+    return kernel.faults().HoldReads(Pattern(kernel, words.Next())), Answer{};
+  }
   if (command == "release") return kernel.faults().Release(Pattern(kernel, words.Next())), Answer{};
   if (command == "clear") {
     kernel.ClearFaults();

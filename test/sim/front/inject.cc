@@ -21,6 +21,7 @@ InjectCommands::InjectCommands(CLI::App& app)
   fault->add_option("--op", operation_, "read or write")->check(CLI::IsMember({"read", "write"}));
   Add("delay", "let writes take longer", {"glob", "milliseconds"});
   Add("hold", "let writes block until release", {"glob"});
+  Add("hold-reads", "let reads block until release", {"glob"});
   Add("release", "end a hold", {"glob"});
   Add("vf-delay", "VFs appear late, after the write returned", {"pf", "milliseconds"});
   Add("fewer-vfs", "the driver makes only so many VFs", {"pf", "count"});

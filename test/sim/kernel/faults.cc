@@ -40,9 +40,15 @@ void Faults::Hold(std::string glob) {
   held_.push_back(std::move(glob));
 }
 
+void Faults::HoldReads(std::string glob) {
+  std::lock_guard lock(mutex_);
+  held_reads_.push_back(std::move(glob));
+}
+
 void Faults::Release(std::string_view glob) {
   std::lock_guard lock(mutex_);
   std::erase(held_, glob);
+  std::erase(held_reads_, glob);
   released_.notify_all();
 }
 
@@ -52,6 +58,7 @@ void Faults::Clear() {
   read_errors_.clear();
   delays_.clear();
   held_.clear();
+  held_reads_.clear();
   accept_limit_.reset();
   released_.notify_all();
 }
@@ -103,6 +110,19 @@ void Faults::WaitReleased(std::string_view path, std::string_view resolved) {
   released_.wait(lock, [&] {
     return std::ranges::none_of(
         held_, [&](const std::string& glob) { return Matches(glob, path, resolved); });
+  });
+}
+
+bool Faults::HoldsReads() const {
+  std::lock_guard lock(mutex_);
+  return !held_reads_.empty();
+}
+
+void Faults::WaitReadable(std::string_view path) {
+  std::unique_lock lock(mutex_);
+  released_.wait(lock, [&] {
+    return std::ranges::none_of(held_reads_,
+                                [&](const std::string& glob) { return Matches(glob, path, path); });
   });
 }
 

@@ -35,6 +35,8 @@ class Faults {
   void DelayWrite(std::string glob, std::chrono::milliseconds delay, int count = kForever);
   // Matching writes block until Release: a driver that waits for a user to let go.
   void Hold(std::string glob);
+  // Matching reads do: a device that does not answer its driver.
+  void HoldReads(std::string glob);
   void Release(std::string_view glob);
   // Forgets faults and delays and releases what is held; the log stays.
   void Clear();
@@ -53,6 +55,8 @@ class Faults {
   Verdict OnWrite(std::string_view path, std::string_view resolved);
   // Blocks while a Hold matches.
   void WaitReleased(std::string_view path, std::string_view resolved);
+  bool HoldsReads() const;
+  void WaitReadable(std::string_view path);
   void Log(std::string_view path, std::string_view value, int error);
 
  private:
@@ -67,7 +71,7 @@ class Faults {
   mutable std::mutex mutex_;
   std::condition_variable released_;
   std::vector<Rule> write_errors_, read_errors_, delays_;
-  std::vector<std::string> held_;
+  std::vector<std::string> held_, held_reads_;
   std::optional<int> accept_limit_;  // accepted_ at which writes begin to fail
   int limit_error_ = 0;
   int accepted_ = 0;

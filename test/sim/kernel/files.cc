@@ -31,6 +31,14 @@ Kernel::OrErrno<uint64_t> Kernel::Open(std::string_view path, bool read, bool wr
 }
 
 Kernel::OrErrno<std::string> Kernel::ReadOpen(uint64_t id) {
+  if (faults_.HoldsReads()) {
+    std::string held;
+    {
+      Impl::Operation operation(*impl_);
+      if (Tree::Node* node = impl_->tree.FindId(id); node != nullptr) held = Tree::Path(*node);
+    }
+    faults_.WaitReadable(held);  // with nothing locked: only this reader waits
+  }
   Impl::Operation operation(*impl_);
   Tree::Node* node = impl_->tree.FindId(id);
   if (node == nullptr) return std::unexpected(ENODEV);
