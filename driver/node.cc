@@ -1,10 +1,12 @@
 #include "driver/node.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <chrono>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "hal/accel/match.h"
 #include "hal/base/log.h"
@@ -119,7 +121,10 @@ Result<> Node::Start() {
   MakeMonitor();
   host_.events.Listen([this](const hal::DeviceEvent& event) { OnEvent(event); });
   DRAPCI_CHECK(manager_->Recover());
-  follower_ = std::thread([this] { Follow(); });
+  follower_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "follow");
+    Follow();
+  });
   // Nobody waits for the first verdicts: until they are there, the cards' health is unknown.
   if (monitor_ != nullptr) {
     cards_changed_ = manager_->Listen([this] { monitor_->CardsChanged(); });
@@ -172,10 +177,20 @@ void Node::OnEvent(const hal::DeviceEvent& event) {
   wake_.notify_one();
 }
 
+void Node::Ask(std::function<void()> answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    questions_.push_back(std::move(answer));
+  }
+  wake_.notify_one();
+}
+
 void Node::Follow() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !events_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !events_.empty() || !questions_.empty(); });
+    for (const auto& answer : std::exchange(questions_, {})) answer();
+    if (events_.empty() && !stopping_) continue;
     const auto patience = std::chrono::steady_clock::now() + kPatience;
     for (size_t seen = 0; !stopping_ && seen != events_.size();) {
       seen = events_.size();

@@ -3,10 +3,12 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "driver/config.h"
 #include "driver/health/monitor.h"
@@ -28,6 +30,8 @@ class Node {
   Result<> Start();
 
   Manager& manager() { return *manager_; }
+  // Has the thread that follows events call `answer`, which must not block. Any thread.
+  void Ask(std::function<void()> answer);
   // Before Start(); must outlive the node.
   void Observe(Observer& observer) { manager_->Observe(observer); }
   // Null when the configuration turns it off.
@@ -56,6 +60,7 @@ class Node {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<hal::DeviceEvent> events_;
+  std::vector<std::function<void()>> questions_;
   bool stopping_ = false;
   std::thread follower_;
 };

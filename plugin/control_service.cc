@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <grpcpp/grpcpp.h>
 
+#include "plugin/audit.h"
 #include "plugin/claim_input.h"
 #include "plugin/control_convert.h"
 #include "plugin/proto/control.grpc.pb.h"
@@ -32,6 +33,11 @@ Result<driver::ClaimRequest> Decode(const v1::ClaimInput& input, std::string_vie
   }
   return ClaimFromDevices(input.name(), {input.devices().begin(), input.devices().end()},
                           input.config_json(), {input.share().begin(), input.share().end()});
+}
+
+std::string NameOf(const driver::ClaimRequest& claim) {
+  return claim.namespace_name.empty() ? claim.name
+                                      : fmt::format("{}/{}", claim.namespace_name, claim.name);
 }
 
 bool IsCalled(const driver::ClaimRequest& claim, std::string_view name) {
@@ -115,8 +121,12 @@ class Control final : public v1::Control::CallbackService {
     if (!claim) return Reply(context, StatusOf(claim.error()));
     response->set_uid(claim->uid);
     ServerUnaryReactor* reactor = context->DefaultReactor();
+    // Told apart from the call: the claim is gone when it is made.
+    const auto tell = [caller = CallerOf(context->peer()), name = NameOf(*claim), uid = claim->uid](
+                          const Result<>& done) { Audit(caller, "prepare", name, uid, done); };
     manager_.Prepare(*std::move(claim),
-                     [reactor, response](const Result<driver::PreparedClaim>& answer) {
+                     [reactor, response, tell](const Result<driver::PreparedClaim>& answer) {
+                       tell(answer ? Result<>() : Result<>(Fail(answer.error())));
                        if (!answer) return reactor->Finish(StatusOf(answer.error()));
                        for (const auto& device : answer->devices)
                          Convert(device, *response->add_devices());
@@ -132,7 +142,9 @@ class Control final : public v1::Control::CallbackService {
     if (uid->empty()) return Reply(context, grpc::Status::OK);
     response->set_uid(*uid);
     ServerUnaryReactor* reactor = context->DefaultReactor();
-    manager_.Unprepare(*uid, [reactor](const Result<>& released) {
+    manager_.Unprepare(*uid, [reactor, asked = request->name_or_uid(), uid = *uid,
+                              caller = CallerOf(context->peer())](const Result<>& released) {
+      Audit(caller, "unprepare", asked, uid, released);
       reactor->Finish(released ? grpc::Status::OK : StatusOf(released.error()));
     });
     return reactor;

@@ -41,6 +41,9 @@ class KubeletSockets {
   void Stop(std::chrono::milliseconds grace);
 
   const KubeletPaths& paths() const { return paths_; }
+  // The one with the claims, and the one with the registration. Until Stop.
+  SocketServer& service() { return *dra_server_; }
+  SocketServer& registration() { return *registration_server_; }
 
  private:
   KubeletSockets(KubeletPaths paths, const std::string& driver_name, ClaimPreparer& preparer);

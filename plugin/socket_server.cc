@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,11 +30,12 @@ void DropGone(std::span<const pollfd> waiting, std::vector<UniqueFd>& callers) {
 }  // namespace
 
 SocketServer::SocketServer(std::string path, const ListeningSockets& sockets, UniqueFd listener,
-                           UniqueFd stop, std::unique_ptr<grpc::Server> server)
+                           UniqueFd stop, UniqueFd question, std::unique_ptr<grpc::Server> server)
     : path_(std::move(path)),
       sockets_(sockets),
       listener_(std::move(listener)),
       stop_(std::move(stop)),
+      question_(std::move(question)),
       server_(std::move(server)) {}
 
 Result<std::unique_ptr<SocketServer>> SocketServer::Start(
@@ -41,15 +43,20 @@ Result<std::unique_ptr<SocketServer>> SocketServer::Start(
     std::span<grpc::Service* const> services) {
   DRAPCI_TRY(UniqueFd listener, sockets.Open(options));
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop) return Fail(Error::FromErrno(errno, "making an eventfd"));
+  UniqueFd question(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop || !question) return Fail(Error::FromErrno(errno, "making an eventfd"));
   // gRPC can only listen on sockets of its own making: connections are handed to it one by one.
   grpc::ServerBuilder builder;
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return Fail(Code::kInternal, "gRPC cannot serve " + options.path);
   std::unique_ptr<SocketServer> result(new SocketServer(options.path, sockets, std::move(listener),
-                                                        std::move(stop), std::move(server)));
-  result->acceptor_ = std::thread([server = result.get()] { server->Accept(); });
+                                                        std::move(stop), std::move(question),
+                                                        std::move(server)));
+  result->acceptor_ = std::thread([server = result.get()] {
+    pthread_setname_np(pthread_self(), "accept");
+    server->Accept();
+  });
   return result;
 }
 
@@ -57,7 +64,8 @@ void SocketServer::Accept() {
   std::vector<pollfd> waiting;
   for (;;) {
     waiting = {{.fd = stop_.get(), .events = POLLIN, .revents = 0},
-               {.fd = listener_.get(), .events = POLLIN, .revents = 0}};
+               {.fd = listener_.get(), .events = POLLIN, .revents = 0},
+               {.fd = question_.get(), .events = POLLIN, .revents = 0}};
     for (const UniqueFd& caller : callers_) {
       waiting.push_back({.fd = caller.get(), .events = 0, .revents = 0});
     }
@@ -68,7 +76,8 @@ void SocketServer::Accept() {
       continue;
     }
     if (waiting[0].revents != 0) return SendCallersAway();
-    DropGone(std::span(waiting).subspan(2), callers_);
+    DropGone(std::span(waiting).subspan(3), callers_);
+    if (waiting[2].revents != 0) AnswerQuestions();
     if (waiting[1].revents != 0) TakeCaller();
   }
 }
@@ -83,6 +92,26 @@ void SocketServer::TakeCaller() {
     callers_.push_back(std::move(duplicate));
   }
   grpc::AddInsecureChannelFromFd(server_.get(), caller.Release());
+}
+
+void SocketServer::Ask(std::function<void()> answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    questions_.push_back(std::move(answer));
+  }
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(question_.get(), &one, sizeof one);
+}
+
+void SocketServer::AnswerQuestions() {
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t read = ::read(question_.get(), &count, sizeof count);
+  std::vector<std::function<void()>> questions;
+  {
+    const std::lock_guard lock(mutex_);
+    questions.swap(questions_);
+  }
+  for (const auto& answer : questions) answer();
 }
 
 // Without descriptors or memory; both may come back.

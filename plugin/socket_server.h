@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
@@ -28,6 +30,9 @@ class SocketServer {
   // Stops without a grace.
   ~SocketServer();
 
+  // Has the thread that accepts callers call `answer`, which must not block. Any thread.
+  void Ask(std::function<void()> answer);
+
   // Takes the socket's name away, unless it is to outlive the daemon: nobody new finds it,
   // connections and calls go on.
   void Unlink();
@@ -40,9 +45,10 @@ class SocketServer {
 
  private:
   SocketServer(std::string path, const ListeningSockets& sockets, UniqueFd listener, UniqueFd stop,
-               std::unique_ptr<grpc::Server> server);
+               UniqueFd question, std::unique_ptr<grpc::Server> server);
   void Accept();
   void TakeCaller();
+  void AnswerQuestions();
   void ReportAndPause(const char* doing);  // errno
   bool StopIsAsked() const;
   void SendCallersAway();
@@ -50,9 +56,12 @@ class SocketServer {
   const std::string path_;
   const ListeningSockets& sockets_;
   UniqueFd listener_;
-  UniqueFd stop_;  // an eventfd
+  UniqueFd stop_;      // an eventfd
+  UniqueFd question_;  // another
   std::unique_ptr<grpc::Server> server_;
   std::vector<UniqueFd> callers_;  // duplicates, of the acceptor's thread alone
+  std::mutex mutex_;
+  std::vector<std::function<void()>> questions_;  // guarded by mutex_
   std::thread acceptor_;
 };
 

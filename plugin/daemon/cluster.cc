@@ -1,6 +1,7 @@
 #include "plugin/daemon/cluster.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -54,7 +55,10 @@ Result<std::unique_ptr<Cluster>> Cluster::Start(const driver::Config& config,
     }
     raw->wake_.notify_one();
   });
-  cluster->inventory_ = std::thread([raw = cluster.get()] { raw->FollowInventory(); });
+  cluster->inventory_ = std::thread([raw = cluster.get()] {
+    pthread_setname_np(pthread_self(), "inventory");
+    raw->FollowInventory();
+  });
   return cluster;
 }
 
@@ -101,8 +105,10 @@ void Cluster::FollowInventory() {
   bool started = false;
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return changed_ || stopping_; });
+    wake_.wait(lock, [this] { return changed_ || stopping_ || !questions_.empty(); });
+    for (const auto& answer : std::exchange(questions_, {})) answer();
     if (stopping_) return;
+    if (!changed_) continue;
     changed_ = false;
     lock.unlock();
     auto snapshot = manager_.CurrentSnapshot();
@@ -116,6 +122,14 @@ void Cluster::FollowInventory() {
       if (collector_) collector_->Start();
     });
   }
+}
+
+void Cluster::AskInventory(std::function<void()> answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    questions_.push_back(std::move(answer));
+  }
+  wake_.notify_one();
 }
 
 std::shared_ptr<const driver::Snapshot> Cluster::LatestSnapshot() {

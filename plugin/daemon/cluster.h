@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,6 +46,10 @@ class Cluster : public ClaimFollower {
   // Answers every open read of a claim with an error, and all that come after.
   void StopReading();
 
+  // Has the loop, or the thread that takes snapshots for it, call `answer`. Any thread.
+  void AskLoop(std::function<void()> answer) { loop_->Post(std::move(answer)); }
+  void AskInventory(std::function<void()> answer);
+
   // The slices as they are published, and what stands between them and the server. Waits for the
   // loop.
   SlicesView CurrentSlices();
@@ -68,6 +73,7 @@ class Cluster : public ClaimFollower {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool changed_ = true, stopping_ = false;
+  std::vector<std::function<void()>> questions_;
   std::shared_ptr<const driver::Snapshot> snapshot_;
   driver::Listeners::Token listening_;
   std::thread inventory_;

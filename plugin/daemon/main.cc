@@ -1,6 +1,7 @@
 // drapcid: signals, readiness and the watchdog around one Server. The main thread does nothing
-// else, so that the watchdog sees a daemon that still answers its signals.
+// else.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -8,9 +9,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "hal/base/log.h"
+#include "plugin/daemon/heart.h"
 #include "plugin/daemon/options.h"
+#include "plugin/daemon/reload.h"
 #include "plugin/daemon/server.h"
 #include "plugin/daemon/systemd_job.h"
 #include "plugin/text.h"
@@ -37,14 +42,35 @@ int OnStop(sd_event_source* source, const signalfd_siginfo* info, void*) {
   return sd_event_exit(sd_event_source_get_event(source), kExitDone);
 }
 
+// What the daemon was started with.
+struct Started {
+  Options options;
+  std::string config_text;
+};
+
+void TellChanges(std::vector<std::string> keys) {
+  // It alone is taken over by a running daemon.
+  std::erase(keys, "logLevel");
+  if (keys.empty()) {
+    Log(LogLevel::kNotice, "the configuration has been read anew");
+  } else {
+    Log(LogLevel::kNotice,
+        "the configuration has been read anew; these keys need `systemctl restart drapci`, which "
+        "keeps claims and loses no call: {}",
+        fmt::join(keys, ", "));
+  }
+}
+
 int OnReload(sd_event_source* source, const signalfd_siginfo*, void* untyped) {
   uint64_t now = 0;
   sd_event_now(sd_event_source_get_event(source), CLOCK_MONOTONIC, &now);
   sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now).c_str());
-  const auto config = LoadConfig(*static_cast<const Options*>(untyped));
+  const auto* started = static_cast<const Started*>(untyped);
+  std::string text;
+  const auto config = LoadConfig(started->options, text);
   if (config) {
     SetLogLevel(config->log_level);
-    Log(LogLevel::kNotice, "logLevel has been read anew; every other change needs a restart");
+    TellChanges(ChangedKeys(started->config_text, text));
   } else {
     for (const std::string& line : config.error()) Log(LogLevel::kError, "{}", line);
     Log(LogLevel::kError, "the configuration has errors: everything stays as it was");
@@ -53,21 +79,20 @@ int OnReload(sd_event_source* source, const signalfd_siginfo*, void* untyped) {
   return 0;
 }
 
-Result<Event> MakeEvent(Options& options) {
+Result<Event> MakeEvent(Started& started) {
   sd_event* raw = nullptr;
   int status = sd_event_new(&raw);
   Event event(raw);
   if (status >= 0) status = sd_event_add_signal(raw, nullptr, SIGTERM, OnStop, nullptr);
   if (status >= 0) status = sd_event_add_signal(raw, nullptr, SIGINT, OnStop, nullptr);
-  if (status >= 0) status = sd_event_add_signal(raw, nullptr, SIGHUP, OnReload, &options);
-  if (status >= 0) status = sd_event_set_watchdog(raw, 1);
+  if (status >= 0) status = sd_event_add_signal(raw, nullptr, SIGHUP, OnReload, &started);
   if (status < 0) return Fail(Error::FromErrno(-status, "making the event loop"));
   return event;
 }
 
-int Run(Options& options, const driver::Config& config, ListeningSockets& sockets) {
+int Run(Started& started, const driver::Config& config, ListeningSockets& sockets) {
   sd_notify(0, "STATUS=looking at what the last run left");
-  auto event = MakeEvent(options);
+  auto event = MakeEvent(started);
   if (!event) {
     Log(LogLevel::kError, "{}", event.error().what);
     return kExitFailed;
@@ -79,6 +104,12 @@ int Run(Options& options, const driver::Config& config, ListeningSockets& socket
   }
   sd_notify(0, "READY=1\nSTATUS=serving");
   Log(LogLevel::kNotice, "drapcid {} is ready: {}", DRAPCI_VERSION, (*server)->Summary());
+  auto heart = Heart::Start(event->get(), [] { return std::string("serving"); });
+  if (!heart) {
+    Log(LogLevel::kError, "{}", heart.error().what);
+    return kExitFailed;
+  }
+  (*server)->Show((*heart)->watchdog());
   const int code = sd_event_loop(event->get());
   sd_notify(0, "STOPPING=1\nSTATUS=waiting for calls that are under way");
   // Who stops for good must not be found any more.
@@ -90,7 +121,8 @@ int Run(Options& options, const driver::Config& config, ListeningSockets& socket
 int Main(int argc, char** argv) {
   auto options = ParseOptions(argc, argv);
   if (!options) return options.error();
-  auto config = LoadConfig(*options);
+  std::string text;
+  auto config = LoadConfig(*options, text);
   if (!config) {
     for (const std::string& line : config.error()) fmt::print(stderr, "{}\n", line);
     return kExitFailed;
@@ -103,7 +135,8 @@ int Main(int argc, char** argv) {
   BlockSignals();
   ListeningSockets sockets(options->keep_sockets);
   sockets.Inherit();
-  return Run(*options, *config, sockets);
+  Started started{.options = *std::move(options), .config_text = std::move(text)};
+  return Run(started, *config, sockets);
 }
 
 }  // namespace

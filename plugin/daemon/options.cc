@@ -15,7 +15,7 @@ constexpr std::string_view kDefaultConfig = "/etc/drapci/config.yaml";
 constexpr size_t kMaxConfigBytes = 1 << 20;
 constexpr std::string_view kFooter =
     "An option beats the configuration file.\n"
-    "SIGTERM and SIGINT stop the daemon in order; SIGHUP reads logLevel anew.\n"
+    "SIGTERM and SIGINT stop the daemon in order; SIGHUP reads the configuration anew.\n"
     "Exit codes: 0 stopped in order, or the configuration is good; 1 failed, the reason is the "
     "last line "
     "on standard error; 2 usage.";
@@ -77,18 +77,17 @@ std::expected<Options, int> ParseOptions(int argc, char** argv) {
   return options;
 }
 
-std::expected<driver::Config, std::vector<std::string>> LoadConfig(const Options& options) {
+std::expected<driver::Config, std::vector<std::string>> LoadConfig(const Options& options,
+                                                                   std::string& text) {
   const bool by_default = options.config_file.empty();
   const std::string file(by_default ? std::string(kDefaultConfig) : options.config_file);
-  auto text = ReadFile(file, kMaxConfigBytes);
-  if (!text) {
-    if (!by_default || text.error().code != Code::kNotFound) {
-      return std::unexpected(
-          std::vector{fmt::format("the configuration cannot be read: {}", OneLine(text.error()))});
-    }
-    text = std::string();
+  auto read = ReadFile(file, kMaxConfigBytes);
+  if (!read && (!by_default || read.error().code != Code::kNotFound)) {
+    return std::unexpected(
+        std::vector{fmt::format("the configuration cannot be read: {}", OneLine(read.error()))});
   }
-  auto config = driver::ParseConfig(*text);
+  text = read ? *std::move(read) : std::string();
+  auto config = driver::ParseConfig(text);
   if (!config) {
     std::vector<std::string> lines;
     for (const driver::ConfigError& error : config.error()) {

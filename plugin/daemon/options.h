@@ -28,6 +28,8 @@ std::expected<Options, int> ParseOptions(int argc, char** argv);
 
 // The configuration file with the options laid over it, or every error as one line, "FILE:LINE:
 // TEXT". Without --config, a default file that is not there is an empty one.
-std::expected<driver::Config, std::vector<std::string>> LoadConfig(const Options& options);
+// `text`: the file's.
+std::expected<driver::Config, std::vector<std::string>> LoadConfig(const Options& options,
+                                                                   std::string& text);
 
 }  // namespace drapci::plugin

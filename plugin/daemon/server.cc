@@ -128,6 +128,22 @@ Server::~Server() {
   if (control_server_ != nullptr) control_server_->Stop(kGrace);
 }
 
+void Server::Show(Watchdog& watchdog) {
+  using Answer = Watchdog::Answer;
+  watchdog.Watch("kernel events", [this](Answer answer) { node_->Ask(std::move(answer)); });
+  const auto watch = [&watchdog](std::string name, SocketServer& server) {
+    watchdog.Watch(std::move(name), [&server](Answer answer) { server.Ask(std::move(answer)); });
+  };
+  watch("control socket", *control_server_);
+  if (kubelet_ != nullptr) {
+    watch("kubelet socket", kubelet_->service());
+    watch("registration socket", kubelet_->registration());
+  }
+  if (cluster_ == nullptr) return;
+  watchdog.Watch("API server", [this](Answer answer) { cluster_->AskLoop(std::move(answer)); });
+  watchdog.Watch("inventory", [this](Answer answer) { cluster_->AskInventory(std::move(answer)); });
+}
+
 std::string Server::Summary() const {
   const auto snapshot = node_->manager().CurrentSnapshot();
   return fmt::format("{} accelerators, {} claims held", snapshot->accelerators.size(),

@@ -16,6 +16,7 @@
 #include "plugin/claim_preparer.h"
 #include "plugin/control_service.h"
 #include "plugin/daemon/cluster.h"
+#include "plugin/daemon/watchdog.h"
 #include "plugin/kubelet_sockets.h"
 #include "plugin/socket_server.h"
 
@@ -31,6 +32,9 @@ class Server {
 
   // Deregisters from the kubelet, lets running calls finish, stops the driver.
   ~Server();
+
+  // Has the watchdog ask every loop of the daemon, as long as the server lives.
+  void Show(Watchdog& watchdog);
 
   // What it serves at this moment, for the log.
   std::string Summary() const;

@@ -27,4 +27,18 @@ holds "its own driver is back" driver_is "$pf_address" igb
 holds "all agree at the end" succeeds drapci verify
 holds "and there was nothing to warn of" \
   prints_nothing journalctl --quiet --output cat --priority warning -u $unit
+
+# Who has asked for a change is told, with fields that can be searched for.
+audited() {  # ACTION CLAIM FIELD VALUE
+  like "$(journalctl --quiet --output export "DRAPCI_ACTION=$1" "DRAPCI_CLAIM=$2" | grep -a "^$3=")" "^$3=$4"
+}
+holds "root prepares" succeeds drapci prepare --name audited --device "$nic-vf0"
+holds_soon "which is in the journal" audited prepare audited DRAPCI_RESULT done
+holds "with the user" audited prepare audited DRAPCI_CALLER_UID 0
+holds "and the program" audited prepare audited DRAPCI_CALLER_COMM drapci
+holds "a member of the group releases" \
+  succeeds setpriv --reuid nobody --regid drapci --clear-groups drapci unprepare audited
+holds_soon "which is there with another user" audited unprepare audited DRAPCI_CALLER_UID "$(id -u nobody)"
+holds "a refusal" fails_with 1 . drapci prepare --name refused --device no-such-device
+holds_soon "is there with its reason" audited prepare refused DRAPCI_RESULT '.*no-such-device'
 verdict

@@ -52,6 +52,10 @@ pid=$(property MainPID)
 printf 'logLevel: debug\n' > /etc/drapci/config.yaml
 holds "it reloads" succeeds systemctl reload $unit
 holds "without a restart" property_is MainPID "$pid"
+printf 'logLevel: debug\nstepTimeout: 20s\nnodeName: other\n' > /etc/drapci/config.yaml
+holds "it reloads what takes a restart" succeeds systemctl reload $unit
+holds_soon "and names that" prints 'need `systemctl restart drapci`.*: nodeName, stepTimeout' journalctl --output cat -u $unit
+holds "still without one" property_is MainPID "$pid"
 printf 'logLevel: loud\n' > /etc/drapci/config.yaml
 holds "a bad configuration does not end it" succeeds systemctl reload $unit
 holds "but is said" prints 'config.yaml:1: ' journalctl -u $unit
