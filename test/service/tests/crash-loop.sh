@@ -18,9 +18,9 @@ holds "journal, hardware and CDI agree" succeeds drapci verify
 
 printf 'logLevel: loud\n' > /etc/drapci/config.yaml
 systemctl restart --no-block $unit
-# Each start has a process that prepares its directories.
+# By default systemd gives up after five.
 holds "with a mistake in its configuration it is tried again, too" wait_for 30 \
-  prints "restart counter is at (1[0-9]|[2-9][0-9])" journalctl -u $unit
+  prints "restart counter is at ([6-9]|[1-9][0-9])" journalctl -u $unit
 rm /etc/drapci/config.yaml
 holds_soon "and is up when that is corrected" property_is ActiveState active
 holds "with its claim" claim_is alpha prepared
