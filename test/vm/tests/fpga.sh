@@ -16,7 +16,6 @@ order() {
   echo "$*" >&8
   read -r -t 20 -u 8 line && echo "$line"
 }
-export -f order
 
 readonly one_address=$pf_address two_address=0000:08:00.0
 readonly one=pci-0000-07-00-0 two=pci-0000-08-00-0
@@ -137,9 +136,4 @@ holds "and released" done_by unprepare j
 holds "no CDI file is left" same "$(find "$cdi_dir" -type f | wc -l)" 0
 holds "all agree at the end" clean
 stop_daemon
-
-echo "== the kernel's rules"
-(order() { echo "1 $*" >&8; local line; read -r -t 20 -u 8 line; }
- export -f order
- CARD=1 bash "$(dirname "$0")/../../conformance/fpga.sh") || rules_broken=$((rules_broken + 1))
 verdict
