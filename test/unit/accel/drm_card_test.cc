@@ -44,7 +44,7 @@ TEST_F(DrmCard, IsNotOpenedWhereThatDoesSomething) {
   const auto gaudi = Make(kGaudi);
   EXPECT_EQ(Attribute(*gaudi, "model"), "GAUDI2");
   EXPECT_EQ(Attribute(*gaudi, "drm_driver"), "<none>");
-  EXPECT_EQ(Read("/sys/bus/pci/devices/0000:17:00.0/hard_reset_cnt"), "0\n");
+  EXPECT_EQ(Read("/sys/bus/pci/devices/0000:17:00.0/hard_reset_cnt"), "0");
   const std::string power = "/sys/bus/pci/devices/0000:00:0b.0/power/runtime_status";
   machine_->kernel.SetFile(power, "suspended\n");
   const auto npu = Make(kNpu);

@@ -61,7 +61,7 @@ TEST_F(WholeFunction, GivesTheNodesOfTheDriverThatWasAskedFor) {
   EXPECT_THAT(Edits(Access::kKernel)->device_nodes, ElementsAre("/dev/nvme0", "/dev/nvme0n1"));
   ASSERT_TRUE(Apply(Plan(Access::kVfio).value()));
   const ContainerEdits edits = Edits(Access::kVfio).value();
-  EXPECT_THAT(edits.device_nodes, ElementsAre("/dev/vfio/21", "/dev/vfio/vfio"));
+  EXPECT_THAT(edits.device_nodes, ElementsAre("/dev/vfio/vfio", "/dev/vfio/21"));
   EXPECT_EQ(edits.environment.at("DRAPCI_VFIO_PCI_0000_18_00_0"), "21");
   EXPECT_EQ(Edits(Access::kKernel).error().code, Code::kConflict);
 }

@@ -66,16 +66,40 @@ Family Sriov() {
                    .other = {other_share},
                    .policy = Shares()},
               },
-          .meddling = Meddling{.path = "/sys/bus/pci/devices/0000:02:00.0/sriov_numvfs",
-                               .value = "2",
+          .meddling = Meddling{.writes = {{"/sys/bus/pci/devices/0000:02:00.0/sriov_numvfs", "2"}},
                                .reason = "somebody else has made 2 virtual functions"}};
 }
 
+// Somebody hands the card to user space.
+Meddling ByVfio(const std::string& card, const std::string& driver) {
+  return {.writes = {{"/sys/bus/pci/drivers/" + driver + "/unbind", card},
+                     {"/sys/bus/pci/devices/" + card + "/driver_override", "vfio-pci"},
+                     {"/sys/bus/pci/drivers_probe", card}},
+          .reason = "somebody else has bound it to vfio-pci"};
+}
+
 Family Function() {
-  constexpr char kGpu[] = "pci-0000-66-00-0";
-  return {.name = "function",
-          .board = "mixed-small",
-          .card = "0000:66:00.0",
+  constexpr char kDisk[] = "pci-0000-18-00-0";
+  return {
+      .name = "function",
+      .board = "mixed-small",
+      .card = "0000:18:00.0",
+      .claims = {{.name = "WholeByVfio",
+                  .wishes = {{.device = kDisk, .access = Access::kVfio}},
+                  .in_cdi = {"/dev/vfio/vfio"}},
+                 {.name = "WholeByKernel", .wishes = {{.device = kDisk}}, .in_cdi = {"/dev/nvme0"}},
+                 {.name = "TwoCards",
+                  .wishes = {{.device = kDisk, .access = Access::kVfio},
+                             {.device = "pci-0000-17-00-0-vf0", .access = Access::kVfio}}}},
+      .meddling = ByVfio("0000:18:00.0", "nvme"),
+      .node = "/dev/nvme0n1"};
+}
+
+Family Drm() {
+  constexpr char kGpu[] = "pci-0000-65-00-0";
+  return {.name = "drm",
+          .board = "accel",
+          .card = "0000:65:00.0",
           .claims = {{.name = "WholeByVfio",
                       .wishes = {{.device = kGpu, .access = Access::kVfio}},
                       .in_cdi = {"/dev/vfio/vfio"}},
@@ -84,7 +108,9 @@ Family Function() {
                       .in_cdi = {"/dev/dri/renderD128"}},
                      {.name = "TwoCards",
                       .wishes = {{.device = kGpu, .access = Access::kVfio},
-                                 {.device = "pci-0000-17-00-0-vf0", .access = Access::kVfio}}}},
+                                 {.device = "pci-0000-17-00-0"}},
+                      .in_cdi = {"/dev/accel/accel1"}}},
+          .meddling = ByVfio("0000:65:00.0", "simgpu"),
           .node = "/dev/dri/renderD128"};
 }
 
@@ -132,9 +158,9 @@ Family Xe() {
                    .policy = fixed},
               },
           .meddling =
-              Meddling{.path = "/sys/bus/pci/devices/0000:3a:00.0/sriov_admin/vf3/profile/"
-                               "vram_quota",
-                       .value = "1073741824",
+              Meddling{.writes = {{"/sys/bus/pci/devices/0000:3a:00.0/sriov_admin/vf3/profile/"
+                                   "vram_quota",
+                                   "1073741824"}},
                        .reason = "somebody else has given 1073741824 bytes of its memory to vf2"},
           .node = "/dev/dri/renderD128"};
 }
@@ -160,6 +186,7 @@ Family AmdGpu() {
                      {.name = "WholeByVfio",
                       .wishes = {{.device = gpu, .access = Access::kVfio}},
                       .in_cdi = {"/dev/vfio/vfio"}}},
+          .meddling = ByVfio("0000:0a:00.0", "amdgpu"),
           .node = "/dev/dri/renderD128"};
 }
 
@@ -184,6 +211,7 @@ Family Dfl() {
                      {.name = "WholeByVfio",
                       .wishes = {{.device = card, .access = Access::kVfio}},
                       .in_cdi = {"/dev/vfio/vfio"}}},
+          .meddling = ByVfio("0000:3b:00.0", "dfl-pci"),
           .node = "/dev/dfl-port.0",
           .images = {{"base.gbs", sim::DflImage(kInterface, "d8424dc4a4a3c413f89e433683f9040b")},
                      {"sort.gbs", sim::DflImage(kInterface, "331db30c988541ea9081f88b8f655caa")}}};
@@ -222,8 +250,7 @@ Family Idxd() {
                  {.name = "WholeByVfio",
                   .wishes = {{.device = dsa, .access = Access::kVfio}},
                   .in_cdi = {"/dev/vfio/vfio"}}},
-      .meddling = Meddling{.path = "/sys/bus/dsa/devices/wq0.3/size",
-                           .value = "8",
+      .meddling = Meddling{.writes = {{"/sys/bus/dsa/devices/wq0.3/size", "8"}},
                            .reason = "somebody else has configured wq0.3 (of 8 entries)"}};
 }
 
@@ -260,8 +287,7 @@ Family Qat() {
                      {.name = "WholeByVfio",
                       .wishes = {{.device = qat, .access = Access::kVfio}},
                       .in_cdi = {"/dev/vfio/vfio"}}},
-          .meddling = Meddling{.path = "/sys/bus/pci/devices/0000:6b:00.0/sriov_numvfs",
-                               .value = "2",
+          .meddling = Meddling{.writes = {{"/sys/bus/pci/devices/0000:6b:00.0/sriov_numvfs", "2"}},
                                .reason = "somebody else has made 16 virtual functions"}};
 }
 
@@ -298,6 +324,7 @@ Family Nvidia() {
                       .other = {{.device = gpu, .share = {{"memory", 20 * gib}}}},
                       .policy = shares,
                       .in_cdi = {"/dev/nvidia0"}}},
+          .meddling = ByVfio("0000:1b:00.0", "nvidia"),
           .node = "/dev/nvidia0"};
 }
 
@@ -350,8 +377,7 @@ Family SmartNic() {
                      {.name = "WholeByKernel",
                       .wishes = {{.device = nic}},
                       .in_cdi = {"/dev/infiniband/uverbs0"}}},
-          .meddling = Meddling{.path = "/sys/bus/pci/devices/0000:03:00.0/sriov_numvfs",
-                               .value = "2",
+          .meddling = Meddling{.writes = {{"/sys/bus/pci/devices/0000:03:00.0/sriov_numvfs", "2"}},
                                .reason = "somebody else has made 2 virtual functions"},
           .node = "/dev/infiniband/uverbs0",
           .state = {"/sys/kernel/debug/devlink"}};
@@ -360,8 +386,8 @@ Family SmartNic() {
 }  // namespace
 
 std::span<const Family> AllFamilies() {
-  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),     Dfl(),      Idxd(),
-                                            Iaa(),   Qat(),    Nvidia(), Function(), SmartNic()};
+  static const std::vector<Family> families{Sriov(), AmdGpu(), Xe(),  Dfl(),      Idxd(),    Iaa(),
+                                            Qat(),   Nvidia(), Drm(), Function(), SmartNic()};
   return families;
 }
 

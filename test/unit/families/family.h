@@ -11,6 +11,7 @@
 #include <ostream>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hal/accel/accelerator.h"
@@ -46,7 +47,8 @@ struct FamilyClaim {
 
 // What somebody else has done to a card that nobody holds, and what is said then.
 struct Meddling {
-  std::string path, value, reason;
+  std::vector<std::pair<std::string, std::string>> writes;  // path and value
+  std::string reason;
 };
 
 struct Family {

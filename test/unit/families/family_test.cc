@@ -1,4 +1,5 @@
 // What every family does for a claim, and what it refuses to do.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +15,13 @@ class EveryFamily : public testing::TestWithParam<FamilyCase> {
  protected:
   const Family& family() const { return *GetParam().family; }
   const FamilyClaim& claim() const { return *GetParam().claim; }
+
+  // A queue of idxd counts who has it open.
+  void SetClients(const std::string& node, const std::string& text) {
+    const std::string file =
+        fmt::format("/sys/bus/dsa/devices/{}/clients", node.substr(node.rfind('/') + 1));
+    if (world_.machine.kernel.Read(file)) world_.machine.kernel.SetFile(file, text);
+  }
 
   FamilyWorld world_{GetParam()};
 };
@@ -80,7 +88,9 @@ using AMeddledCard = EveryFamily;
 
 TEST_P(AMeddledCard, IsLeftAlone) {
   world_.Begin();
-  ASSERT_EQ(world_.machine.kernel.Write(family().meddling->path, family().meddling->value), 0);
+  for (const auto& [path, value] : family().meddling->writes) {
+    ASSERT_EQ(world_.machine.kernel.Write(path, value), 0) << path;
+  }
   world_.machine.kernel.ResetWrites();
   const std::string before = world_.State();
   const auto refused = world_.PrepareIt();
@@ -103,6 +113,32 @@ TEST_P(AUsedCard, IsRefusedWithItsUserNamed) {
   EXPECT_THAT(refused.error().what, HasSubstr("ollama (pid 4242)"));
   EXPECT_EQ(world_.State(), before);
   EXPECT_FALSE(world_.manager->FindClaim("a"));
+  Count(family(), "in use");
+}
+
+// While a program of the container lives on, or a virtual machine, what it has open stays.
+TEST_P(EveryFamily, IsNotTakenAwayFromUnderItsUser) {
+  world_.Begin();
+  ASSERT_TRUE(world_.PrepareIt());
+  const std::vector<std::string> nodes = world_.NodesOfIt();
+  // An interface goes home by itself; whoever uses a partition of NVIDIA's, its library knows.
+  const bool other_users = world_.gpus && claim().name.contains("Partition");
+  if (nodes.empty() || other_users) return;
+  world_.machine.kernel.SetFile("/proc/4242/comm", "ollama\n");
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    world_.machine.kernel.SetLink(fmt::format("/proc/4242/fd/{}", i + 3), nodes[i]);
+    SetClients(nodes[i], "1\n");
+  }
+  world_.machine.kernel.ResetWrites();
+  const std::string before = world_.State();
+  const auto released = world_.Unprepare("a");
+  EXPECT_EQ(world_.State(), before);
+  EXPECT_THAT(world_.machine.kernel.Writes(), IsEmpty());
+  if (released) return;  // nothing of the card has to change
+  EXPECT_THAT(released.error().what, HasSubstr("ollama (pid 4242)"));
+  world_.machine.kernel.SetFile("/proc/4242/comm", "systemd-udevd\n");
+  for (const std::string& node : nodes) SetClients(node, "0\n");
+  EXPECT_TRUE(world_.Unprepare("a"));
   Count(family(), "in use");
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <regex>
 #include <set>
 
 #include "hal/accel/match.h"
@@ -138,6 +139,26 @@ Result<driver::Manager::DryRun> FamilyWorld::PlanIt() {
   manager->DryPrepare(ClaimOf("a", case_.claim->wishes),
                       [&](auto result) { promise.set_value(std::move(result)); });
   return promise.get_future().get();
+}
+
+std::vector<std::string> FamilyWorld::NodesOfIt() {
+  // Of all cards of a driver, or of all users of VFIO.
+  constexpr std::string_view kCommon[] = {"/dev/vfio/vfio",  "/dev/iommu",
+                                          "/dev/kfd",        "/dev/nvidiactl",
+                                          "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"};
+  std::vector<std::string> nodes;
+  const std::vector<std::string> files = machine.state.List().value();
+  for (const std::string& name : files) {
+    const std::string text = machine.state.Read(name).value();
+    static const std::regex kPath("\"path\": *\"(/dev/[^\"]+)\"");
+    for (std::sregex_iterator at(text.begin(), text.end(), kPath), end; at != end; ++at) {
+      const std::string node = (*at)[1];
+      if (!name.contains("other") && std::ranges::find(kCommon, node) == std::end(kCommon)) {
+        nodes.push_back(node);
+      }
+    }
+  }
+  return nodes;
 }
 
 std::string FamilyWorld::State() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "hal/fpga/image_store.h"
 #include "test/sim/nvml/simulated_gpus.h"
@@ -27,6 +28,9 @@ struct FamilyWorld : driver::World {
   // The claim of the case, as "a".
   Result<driver::PreparedClaim> PrepareIt();
   Result<driver::Manager::DryRun> PlanIt();
+
+  // The device nodes that the container of the claim has got and no other claim's.
+  std::vector<std::string> NodesOfIt();
 
   // AttributesBelow() the card, and what the model knows besides.
   std::string State();

@@ -67,10 +67,10 @@ TEST_F(DrmModelRules, AGaudiHasOneUserAndIsResetAfterIt) {
   EXPECT_EQ(machine->kernel.OpenNode(kGaudi, false), 0);
   EXPECT_EQ(machine->kernel.OpenNode(kGaudi, false), -EBUSY);
   EXPECT_EQ(machine->kernel.OpenNode("/dev/accel/accel_controlD1", false), 0);
-  EXPECT_EQ(Resets(), "0\n");
+  EXPECT_EQ(Resets(), "0");
   machine->kernel.CloseNode("/dev/accel/accel_controlD1");
   machine->kernel.CloseNode(kGaudi);
-  EXPECT_EQ(Resets(), "1\n");
+  EXPECT_EQ(Resets(), "1");
   EXPECT_EQ(machine->kernel.OpenNode(kGaudi, false), 0);
   EXPECT_EQ(machine->kernel.OpenNode("/dev/accel/accel2", false), 0);
   EXPECT_EQ(machine->kernel.OpenNode("/dev/accel/accel2", false), 0) << "others have many";
