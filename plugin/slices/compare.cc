@@ -43,7 +43,8 @@ Features UsedBy(const SliceDevice& device) {
   return {.partitionable = !device.consumes.empty(),
           .consumable = device.allow_multiple_allocations || HasPolicy(device),
           .taints = !device.taints.empty(),
-          .binding = device.binds_to_node || !device.binding_conditions.empty()};
+          .binding = device.binds_to_node || !device.binding_conditions.empty(),
+          .note_taints = false};
 }
 
 // A feature is kept where it was not sent, or is still there.
@@ -65,7 +66,8 @@ Features Used(const SliceContent& content) {
   Features used{.partitionable = !content.counter_sets.empty(),
                 .consumable = false,
                 .taints = false,
-                .binding = false};
+                .binding = false,
+                .note_taints = false};
   for (const SliceDevice& device : content.devices) {
     const Features each = UsedBy(device);
     used.partitionable |= each.partitionable;

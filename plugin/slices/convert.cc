@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "plugin/slices/attributes.h"
@@ -39,6 +40,38 @@ std::string LabelOf(std::string_view name) {
     if (c == '_' || c == '.') c = '-';
   }
   return label;
+}
+
+constexpr const char *kNoSchedule = "NoSchedule", *kNoExecute = "NoExecute", *kNoEffect = "None";
+
+const char* EffectOf(driver::Severity severity) {
+  switch (severity) {
+    case driver::Severity::kNoExecute: return kNoExecute;
+    case driver::Severity::kNoSchedule: return kNoSchedule;
+    case driver::Severity::kNote: break;
+  }
+  return kNoEffect;
+}
+
+int Rank(std::string_view effect) {
+  if (effect == kNoExecute) return 0;
+  return effect == kNoSchedule ? 1 : 2;
+}
+
+// A reason as a label's value: at most 63 letters, digits, '-', '_' and '.', the first and the last
+// a letter or digit.
+std::string LabelValue(std::string_view reason) {
+  constexpr size_t kMaxValue = 63;
+  const auto alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  std::string value(reason.substr(0, kMaxValue));
+  for (char& c : value) {
+    if (!alphanumeric(c) && c != '_' && c != '.') c = '-';
+  }
+  while (!value.empty() && !alphanumeric(value.back())) value.pop_back();
+  value.erase(0, static_cast<size_t>(std::ranges::find_if(value, alphanumeric) - value.begin()));
+  return value;
 }
 
 template <class T>
@@ -167,19 +200,43 @@ class CardPool {
                         std::min(slice_device.capacity.size(), kMaxAttributesAndCapacities);
     slice_device.attributes = AttributesOf(card_, device, room);
     if (counted_) slice_device.consumes = Consumption(device);
-    const bool broken = card_.gone || !device.unusable.empty();
-    if (features_.taints && broken && IsHeld(device)) {
-      slice_device.taints.push_back({.key = driver_name_ + "/unusable",
-                                     .value = card_.gone ? "gone" : "unusable",
-                                     .effect = "NoSchedule",
-                                     .time_added = {}});
-    }
+    if (features_.taints) slice_device.taints = TaintsOf(device);
     if (features_.binding && card_.policy.binding_conditions) {
       slice_device.binds_to_node = true;
       slice_device.binding_conditions = {driver_name_ + "/Prepared"};
       slice_device.binding_failure_conditions = {driver_name_ + "/PrepareFailed"};
     }
     return slice_device;
+  }
+
+  // Gravest first, and in the same order for the same findings; the least are left out where there
+  // are more than every server takes.
+  std::vector<Taint> TaintsOf(const driver::Device& device) const {
+    std::vector<Taint> taints;
+    const bool broken = card_.gone || !device.unusable.empty();
+    if (broken && IsHeld(device)) {
+      taints.push_back({.key = driver_name_ + "/unusable",
+                        .value = card_.gone ? "gone" : "unusable",
+                        .effect = kNoSchedule,
+                        .time_added = {}});
+    }
+    for (const driver::Finding& finding : card_.health.findings) {
+      if (finding.severity == driver::Severity::kNote && !features_.note_taints) continue;
+      Taint taint{.key = driver_name_ + "/unhealthy",
+                  .value = LabelValue(finding.reason),
+                  .effect = EffectOf(finding.severity),
+                  .time_added = {}};
+      // Two rules may have the same reason.
+      const bool known = std::ranges::any_of(taints, [&taint](const Taint& each) {
+        return each.key == taint.key && each.value == taint.value && each.effect == taint.effect;
+      });
+      if (!known) taints.push_back(std::move(taint));
+    }
+    std::ranges::sort(taints, {}, [](const Taint& taint) {
+      return std::tuple(Rank(taint.effect), taint.key, taint.value);
+    });
+    if (taints.size() > kMaxTaints) taints.resize(kMaxTaints);
+    return taints;
   }
 
   std::vector<CounterConsumption> Consumption(const driver::Device& device) const {

@@ -26,7 +26,8 @@ std::string PoolName(const std::string& node_name, const driver::AcceleratorView
 // What cannot be given now (used by the host, disabled, changed by somebody else, without features
 // the server lacks) is left out, except that what a claim holds stays listed (tainted when it is
 // gone or broken): the scheduler counts only what it sees. Attributes that change with every
-// prepare are not published.
+// prepare are not published. What speaks against a card taints all that it has: NoExecute,
+// NoSchedule, or None for a mere note.
 std::vector<Pool> MakePools(const driver::Snapshot& snapshot, const std::string& driver_name,
                             const std::string& node_name, const Features& features);
 

@@ -8,7 +8,8 @@
 namespace drapci::plugin::slices {
 namespace {
 
-// Up to 1.34 counters had to be in the slice of the devices that use them.
+// Up to 1.34 counters had to be in the slice of the devices that use them, and no taint could be a
+// mere note.
 constexpr int kFirstMinorWithCounters = 35;
 
 // "34+" of some vendors is 34.
@@ -34,6 +35,7 @@ bool Gates::SetVersion(std::string_view text) {
   if (too_old) on_.partitionable = false;
   if (too_old_ && !too_old) on_.partitionable = true;
   too_old_ = too_old;
+  on_.note_taints = !too_old;
   return true;
 }
 
@@ -103,7 +105,7 @@ std::vector<std::string> Gates::Dropped() const {
   }
   if (!on_.taints) {
     dropped.emplace_back(
-        "DRADeviceTaints is off: a broken device that a claim holds is published without a taint");
+        "DRADeviceTaints is off: a broken or unhealthy device is published without a taint");
   }
   if (!on_.binding) {
     dropped.emplace_back(

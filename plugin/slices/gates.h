@@ -38,7 +38,11 @@ class Gates {
 
  private:
   Features on_;
-  Features proven_{.partitionable = false, .consumable = false, .taints = false, .binding = false};
+  Features proven_{.partitionable = false,
+                   .consumable = false,
+                   .taints = false,
+                   .binding = false,
+                   .note_taints = false};
   std::string version_;
   bool too_old_ = false;
 };

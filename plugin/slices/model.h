@@ -77,6 +77,7 @@ struct Features {
   bool consumable = true;     // allowMultipleAllocations (DRAConsumableCapacity)
   bool taints = true;         // DRADeviceTaints
   bool binding = true;        // DRADeviceBindingConditions
+  bool note_taints = true;    // the effect None, of Kubernetes 1.35 and newer
   bool operator==(const Features&) const = default;
 };
 

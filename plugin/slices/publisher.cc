@@ -29,8 +29,11 @@ Features Union(Features one, const Features& other) {
   one.binding |= other.binding;
   return one;
 }
-constexpr Features kNoFeatures{
-    .partitionable = false, .consumable = false, .taints = false, .binding = false};
+constexpr Features kNoFeatures{.partitionable = false,
+                               .consumable = false,
+                               .taints = false,
+                               .binding = false,
+                               .note_taints = false};
 
 }  // namespace
 
@@ -258,7 +261,8 @@ void Publisher::Impl::ProbeWhatIsOff() {
   const Features off{.partitionable = !on.partitionable && !gates_.too_old(),
                      .consumable = !on.consumable,
                      .taints = !on.taints,
-                     .binding = !on.binding};
+                     .binding = !on.binding,
+                     .note_taints = false};  // told by the version alone
   if (off != kNoFeatures) Probe(off);
 }
 
