@@ -99,8 +99,9 @@ Result<GpuHealth> SystemNvml::Health(const PciAddress& gpu) {
     const auto lost = [&] { return GpuHealth{.lost = true, .xids = std::move(xids)}; };
     Device device = nullptr;
     const std::string bus_id = gpu.ToString();
-    const Return code =
-        session.Call(&Functions::DeviceGetHandleByPciBusId, bus_id.c_str(), &device);
+    Return code = session.Call(&Functions::DeviceGetHandleByPciBusId, bus_id.c_str(), &device);
+    nvml::PciInfo info{};
+    if (code == nvml::kSuccess) code = session.Call(&Functions::DeviceGetPciInfo, device, &info);
     if (MeansLost(code)) return lost();
     DRAPCI_CHECK(session.Check(code, "GPU " + bus_id));
     auto health = nvml::About(gpu, AskHealth(session, device));

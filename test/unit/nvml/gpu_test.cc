@@ -149,6 +149,50 @@ TEST_F(GpuTest, TellsWhatItsSensorsRead) {
   EXPECT_EQ(now.ecc_uncorrected, 1);
 }
 
+TEST_F(GpuTest, TellsItsHealthOnlyWhileSomebodyUsesTheLibrary) {
+  EXPECT_EQ(nvml_.Health(h100_).error().code, Code::kBusy);
+  EXPECT_THAT(State().log, testing::IsEmpty()) << "nobody has initialized it";
+  ASSERT_TRUE(nvml_.Gpus());
+  EXPECT_TRUE(nvml_.Health(h100_));
+  nvml_.Release();
+  EXPECT_EQ(nvml_.Health(h100_).error().code, Code::kBusy);
+}
+
+TEST_F(GpuTest, TellsItsXidsOnceAlsoAfterTheLibraryWasLoadedAnew) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  ASSERT_TRUE(nvml_.Gpus());
+  EXPECT_THAT(*nvml_.Health(h100_)->xids, IsEmpty());
+  ChangeGpu(h100_, [](sim::Gpu& gpu) { sim::RaiseXid(gpu, 31), sim::RaiseXid(gpu, 63); });
+  EXPECT_THAT(*nvml_.Health(h100_)->xids, ElementsAre(31U, 63U));
+  EXPECT_THAT(*nvml_.Health(h100_)->xids, IsEmpty());
+  nvml_.Release();
+  ASSERT_TRUE(nvml_.Gpus());
+  EXPECT_THAT(*nvml_.Health(h100_)->xids, IsEmpty());
+  ChangeGpu(h100_, [](sim::Gpu& gpu) { sim::RaiseXid(gpu, 48); });
+  EXPECT_THAT(*nvml_.Health(h100_)->xids, ElementsAre(48U));
+}
+
+TEST_F(GpuTest, TellsManyXidsInPieces) {
+  ASSERT_TRUE(nvml_.Gpus());
+  ASSERT_TRUE(nvml_.Health(h100_));
+  ChangeGpu(h100_, [](sim::Gpu& gpu) {
+    for (int i = 0; i < 300; ++i) sim::RaiseXid(gpu, 13);
+  });
+  EXPECT_EQ(nvml_.Health(h100_)->xids->size(), 64U);
+  EXPECT_EQ(nvml_.Health(h100_)->xids->size(), 36U) << "the driver keeps a hundred";
+}
+
+TEST_F(GpuTest, LeavesOutOfItsHealthWhatAnOldDriverDoesNotKnow) {
+  SystemNvml old(kOldStandIn);
+  ASSERT_TRUE(old.Gpus());
+  const auto health = old.Health(h100_);
+  ASSERT_TRUE(health) << health.error().what;
+  EXPECT_FALSE(health->lost);
+  EXPECT_FALSE(health->xids || health->remap_failed || health->throttle);
+  EXPECT_EQ(health->telemetry.temperature_celsius, 35);
+}
+
 TEST_F(GpuTest, LeavesOutWhatASensorDoesNotTell) {
   SwitchMigOn(h100_);
   FailNext("nvmlDeviceGetPowerUsage", 3);

@@ -102,6 +102,12 @@ TEST_F(NvmlHealthTest, FailsWhenTheDriverDoes) {
   EXPECT_THAT(Read(), Contains("gpu_lost = 0"));
 }
 
+TEST_F(NvmlHealthTest, TakesAGpuThatWantsAResetForALostOne) {
+  gpus_->Change(
+      [](sim::nvml::State& state) { sim::nvml::FailNext(state, "nvmlDeviceGetPciInfo_v3", 16); });
+  EXPECT_THAT(Read(), ElementsAre("gpu_lost = 1"));
+}
+
 TEST_F(NvmlHealthTest, IsNoSourceUnderAnotherDriverOrWithoutTheLibrary) {
   PciFunction function = Scan(kGpu);
   function.driver = "vfio-pci";
