@@ -36,6 +36,14 @@ TEST_F(KernelSysfsTest, ReadTakesTextsLongerThanAPageWhole) {
   EXPECT_EQ(sysfs_.Read(dir_ / "mountinfo"), text);
 }
 
+TEST_F(KernelSysfsTest, ReadBytesTakesTheFirstOfThemAsTheyAre) {
+  using std::string_literals::operator""s;
+  dir_.Put("config", "\xff\0\n\n more"s);
+  EXPECT_EQ(sysfs_.ReadBytes(dir_ / "config", 4), "\xff\0\n\n"s);
+  EXPECT_EQ(sysfs_.ReadBytes(dir_ / "config", 4096)->size(), 9U);
+  EXPECT_EQ(sysfs_.ReadBytes(dir_ / "nothing", 4).error().code, Code::kGone);
+}
+
 TEST_F(KernelSysfsTest, ReadRefusesAbsurdLengthInsteadOfCutting) {
   dir_.Put("big", std::string((4 << 20) + 4096, 'x'));
   EXPECT_EQ(sysfs_.Read(dir_ / "big").error().sys, EFBIG);
