@@ -108,6 +108,27 @@ std::string Fleet::Identity(const std::string& name) const {
   return hal::CardIdentity(unit->second.facts->function);
 }
 
+std::vector<AcceleratorView> Fleet::Cards() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<AcceleratorView> cards;
+  for (const auto& [name, unit] : units_) {
+    AcceleratorView& card = cards.emplace_back();
+    card.name = name;
+    card.gone = !unit.facts.has_value();
+    if (unit.accelerator != nullptr) {
+      card.family = unit.accelerator->family();
+      card.function = unit.accelerator->function();
+    } else if (const auto address = hal::AcceleratorAddress(name)) {
+      card.function.address = *address;
+    }
+    const auto driver = unit.description.attributes.find("driver");
+    if (driver != unit.description.attributes.end()) {
+      card.function.driver = std::get<std::string>(driver->second);
+    }
+  }
+  return cards;
+}
+
 std::vector<AcceleratorView> Fleet::Views() const {
   const std::lock_guard lock(mutex_);
   std::vector<AcceleratorView> views;

@@ -43,6 +43,9 @@ class Fleet {
   std::string AcceleratorOf(std::string_view device) const;
   // hal::CardIdentity() of the card that is there now; empty: none is.
   std::string Identity(const std::string& name) const;
+  // Name, family, function (with the driver that it has now) and whether it is gone; the rest is
+  // left out. Cheap, however many parts there are.
+  std::vector<AcceleratorView> Cards() const;
   // Everything but who holds what, which the manager adds.
   std::vector<AcceleratorView> Views() const;
 

@@ -86,17 +86,13 @@ void Consider(const hal::Sysfs& sysfs, const Known& known, const hal::DeviceEven
 // What the monitor watches: whatever is listed, whether it is offered or not.
 std::vector<MonitoredCard> Watched(const NodeManager& manager) {
   std::vector<MonitoredCard> cards;
-  for (AcceleratorView& view : manager.Views()) {
+  for (AcceleratorView& view : manager.Cards()) {
     MonitoredCard& card = cards.emplace_back();
     card.name = std::move(view.name);
     card.family = std::move(view.family);
     card.identity = view.gone ? "" : hal::CardIdentity(view.function);
     card.function = std::move(view.function);
     card.gone = view.gone;
-    const auto driver = view.description.attributes.find("driver");
-    if (driver != view.description.attributes.end()) {
-      card.function.driver = std::get<std::string>(driver->second);
-    }
   }
   return cards;
 }

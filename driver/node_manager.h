@@ -56,8 +56,8 @@ class NodeManager : public Manager {
     const std::lock_guard lock(mutex_);
     health_.erase(accelerator);
   }
-  // What is there, without who holds what; waits for nothing and reads nothing.
-  std::vector<AcceleratorView> Views() const { return fleet_.Views(); }
+  // What is there, without its parts; waits for nothing and reads nothing.
+  std::vector<AcceleratorView> Cards() const { return fleet_.Cards(); }
   // The snapshot that was asked for last, as it was then; null before the first.
   std::shared_ptr<const Snapshot> LastSnapshot() const;
 

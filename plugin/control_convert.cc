@@ -1,5 +1,6 @@
 #include "plugin/control_convert.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <array>
@@ -78,6 +79,7 @@ void Convert(const driver::AcceleratorView& from, v1::Accelerator& to) {
     to.set_driver(std::get<std::string>(driver->second));
   }
   to.set_gone(from.gone);
+  Convert(from.health, *to.mutable_health());
   to.set_foreign(Printable(from.description.foreign, kMaxText));
   to.set_unusable(Printable(from.description.unusable, kMaxText));
   for (const auto& [name, total] : from.description.counters) {
@@ -173,6 +175,64 @@ void Convert(const driver::Difference& from, v1::Difference& to) {
   to.set_claim_uid(from.claim_uid);
   to.set_subject(Printable(from.subject, kMaxText));
   to.set_text(Printable(from.text, kMaxText));
+}
+
+std::string TimeText(hal::WallTime time) {
+  if (time == hal::WallTime()) return "";
+  const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(milliseconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
+                     (milliseconds - seconds).count());
+}
+
+void Convert(const driver::Health& from, v1::CardHealth& to) {
+  to.set_state(driver::NameOf(from.state));
+  to.set_reason(Printable(from.reason, kMaxText));
+  to.set_message(Printable(from.message, kMaxText));
+  to.set_since(TimeText(from.since));
+  to.set_measured(TimeText(from.measured));
+  to.set_valid_seconds(from.valid_for.count());
+  for (const driver::Finding& finding : from.findings) {
+    v1::Finding& shown = *to.add_findings();
+    shown.set_rule(finding.rule);
+    shown.set_reason(finding.reason);
+    shown.set_message(Printable(finding.message, kMaxText));
+    shown.set_severity(driver::NameOf(finding.severity));
+    shown.set_since(TimeText(finding.since));
+  }
+}
+
+void Convert(const driver::HealthChange& from, v1::Event& to) {
+  to.set_number(from.number);
+  to.set_time(TimeText(from.note.when.wall));
+  to.set_card(from.card);
+  to.set_kind(driver::NameOf(from.note.kind));
+  to.set_rule(from.note.rule);
+  to.set_text(Printable(from.note.text, kMaxText));
+}
+
+void Convert(const driver::HealthReport& from, v1::ExplainHealthResponse& to) {
+  to.set_name(from.card);
+  Convert(from.health, *to.mutable_health());
+  for (const driver::HealthReport::Source& source : from.sources) {
+    v1::TelemetrySource& shown = *to.add_sources();
+    shown.set_name(source.name);
+    shown.set_period_milliseconds(source.period.count());
+    if (source.read) shown.set_read(TimeText(*source.read));
+    shown.set_failure(Printable(source.failure, kMaxText));
+    shown.set_held_up(source.held_up);
+    for (const hal::Reading& reading : source.readings) {
+      v1::Reading& value = *shown.add_readings();
+      value.set_signal(reading.signal);
+      value.set_instance(Printable(reading.instance, kMaxText));
+      value.set_value(reading.value);
+      value.set_text(Printable(reading.text, kMaxText));
+    }
+  }
+  for (const driver::HealthNote& note : from.notes) {
+    Convert(driver::HealthChange{.card = from.card, .note = note}, *to.add_history());
+  }
 }
 
 }  // namespace drapci::plugin

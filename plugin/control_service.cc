@@ -4,6 +4,10 @@
 #include <fmt/ranges.h>
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
+#include <deque>
+#include <mutex>
+
 #include "plugin/audit.h"
 #include "plugin/claim_input.h"
 #include "plugin/control_convert.h"
@@ -45,10 +49,110 @@ bool IsCalled(const driver::ClaimRequest& claim, std::string_view name) {
                                 fmt::format("{}/{}", claim.namespace_name, claim.name) == name);
 }
 
-class Control final : public v1::Control::CallbackService {
+// Sends what has happened, and goes on with what happens when it is to follow.
+class EventStream final : public grpc::ServerWriteReactor<v1::Event> {
  public:
-  Control(driver::Manager& manager, DaemonInfo info, SlicesProvider slices)
-      : manager_(manager), info_(std::move(info)), slices_(std::move(slices)) {}
+  EventStream(driver::HealthMonitor& monitor, driver::Listeners& ends,
+              const std::atomic<bool>& ending, const v1::ListEventsRequest& request)
+      : monitor_(monitor),
+        ending_(ending),
+        card_(request.card()),
+        follow_(request.follow()),
+        last_(request.after()) {
+    if (follow_) {
+      news_ = monitor.Listen([this] { Pump(); });
+      end_ = ends.Listen([this] { Pump(); });
+    }
+    Pump();
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (!ok) gone_ = true;
+    }
+    Pump();
+  }
+  void OnCancel() override {
+    {
+      const std::lock_guard lock(mutex_);
+      gone_ = true;
+    }
+    Pump();
+  }
+  void OnDone() override {
+    news_.reset();
+    end_.reset();
+    delete this;
+  }
+
+ private:
+  void Pump() {
+    const std::lock_guard lock(mutex_);
+    if (writing_ || finished_) return;
+    if (gone_ || ending_) return End();
+    if (waiting_.empty()) {
+      for (driver::HealthChange& change : monitor_.Changes(last_)) {
+        last_ = change.number;
+        if (card_.empty() || change.card == card_) waiting_.push_back(std::move(change));
+      }
+    }
+    if (waiting_.empty()) {
+      if (!follow_) End();
+      return;
+    }
+    event_.Clear();
+    Convert(waiting_.front(), event_);
+    waiting_.pop_front();
+    writing_ = true;
+    StartWrite(&event_);
+  }
+  void End() {
+    finished_ = true;
+    Finish(ending_ ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "drapcid is stopping")
+                   : grpc::Status::OK);
+  }
+
+  driver::HealthMonitor& monitor_;
+  const std::atomic<bool>& ending_;
+  const std::string card_;
+  const bool follow_;
+  driver::Listeners::Token news_, end_;
+  std::mutex mutex_;
+  uint64_t last_;
+  std::deque<driver::HealthChange> waiting_;
+  v1::Event event_;
+  bool writing_ = false, gone_ = false, finished_ = false;
+};
+
+// Refuses at once.
+class NoEvents final : public grpc::ServerWriteReactor<v1::Event> {
+ public:
+  explicit NoEvents(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+Error NotMonitored() {
+  return {.code = Code::kUnsupported,
+          .sys = 0,
+          .what =
+              "the condition of cards is not watched: health.enabled is false in the "
+              "configuration of drapcid"};
+}
+
+}  // namespace
+
+class ControlService::Impl final : public v1::Control::CallbackService {
+ public:
+  Impl(driver::Manager& manager, DaemonInfo info, SlicesProvider slices,
+       driver::HealthMonitor* monitor)
+      : manager_(manager), info_(std::move(info)), slices_(std::move(slices)), monitor_(monitor) {}
+
+  void EndStreams() {
+    ending_ = true;
+    ends_.Tell();
+  }
 
   ServerUnaryReactor* GetVersion(CallbackServerContext* context, const v1::GetVersionRequest*,
                                  v1::GetVersionResponse* response) override {
@@ -181,7 +285,75 @@ class Control final : public v1::Control::CallbackService {
     return reactor;
   }
 
+  ServerUnaryReactor* GetHealth(CallbackServerContext* context, const v1::GetHealthRequest* request,
+                                v1::GetHealthResponse* response) override {
+    if (monitor_ == nullptr) return Reply(context, StatusOf(NotMonitored()));
+    const auto snapshot = manager_.CurrentSnapshot();
+    auto newest = manager_.CurrentHealth();
+    const Result<std::string> name = CardOf(*snapshot, request->name());
+    if (!name) return Reply(context, StatusOf(name.error()));
+    for (const driver::AcceleratorView& card : snapshot->accelerators) {
+      if (!name->empty() && card.name != *name) continue;
+      v1::NamedHealth& shown = *response->add_cards();
+      shown.set_name(card.name);
+      driver::Health& health = newest[card.name];
+      if (health.reason.empty()) health.reason = "NotMeasured";
+      Convert(health, *shown.mutable_health());
+    }
+    return Reply(context, grpc::Status::OK);
+  }
+
+  grpc::ServerWriteReactor<v1::Event>* ListEvents(CallbackServerContext*,
+                                                  const v1::ListEventsRequest* request) override {
+    if (monitor_ == nullptr) return new NoEvents(StatusOf(NotMonitored()));
+    v1::ListEventsRequest wish = *request;
+    if (!wish.card().empty()) {
+      const Result<std::string> name = CardOf(*manager_.CurrentSnapshot(), wish.card());
+      if (!name) return new NoEvents(StatusOf(name.error()));
+      wish.set_card(*name);
+    }
+    return new EventStream(*monitor_, ends_, ending_, wish);
+  }
+
+  ServerUnaryReactor* ExplainHealth(CallbackServerContext* context,
+                                    const v1::ExplainHealthRequest* request,
+                                    v1::ExplainHealthResponse* response) override {
+    if (monitor_ == nullptr) return Reply(context, StatusOf(NotMonitored()));
+    const Result<std::string> name = CardOf(*manager_.CurrentSnapshot(), request->name());
+    if (!name) return Reply(context, StatusOf(name.error()));
+    const auto report = monitor_->Explain(*name);
+    if (!report) return Reply(context, StatusOf(report.error()));
+    Convert(*report, *response);
+    return Reply(context, grpc::Status::OK);
+  }
+
+  ServerUnaryReactor* ClearHealth(CallbackServerContext* context,
+                                  const v1::ClearHealthRequest* request,
+                                  v1::ClearHealthResponse* response) override {
+    if (monitor_ == nullptr) return Reply(context, StatusOf(NotMonitored()));
+    const Result<std::string> name = CardOf(*manager_.CurrentSnapshot(), request->name());
+    if (!name) return Reply(context, StatusOf(name.error()));
+    const auto cleared = monitor_->Absolve(*name);
+    if (!cleared) return Reply(context, StatusOf(cleared.error()));
+    response->set_name(*name);
+    return Reply(context, grpc::Status::OK);
+  }
+
  private:
+  // The card that `name` means: its own name, its address, or that of one of its parts. Empty for
+  // an empty one.
+  static Result<std::string> CardOf(const driver::Snapshot& snapshot, const std::string& name) {
+    if (name.empty()) return name;
+    for (const driver::AcceleratorView& card : snapshot.accelerators) {
+      if (card.name == name || card.function.address.ToString() == name) return card.name;
+    }
+    if (const auto found = snapshot.Find(name); found.accelerator != nullptr) {
+      return found.accelerator->name;
+    }
+    return Fail(Code::kNotFound,
+                fmt::format("there is no device {}; `drapci devices` lists them", name));
+  }
+
   // The UID of the claim that `name_or_uid` means; empty when nothing of that name is held.
   Result<std::string> Resolve(const std::string& name_or_uid) const {
     if (name_or_uid.empty()) return Fail(Code::kInvalid, "which claim? give its name or its UID");
@@ -210,9 +382,10 @@ class Control final : public v1::Control::CallbackService {
   driver::Manager& manager_;
   const DaemonInfo info_;
   const SlicesProvider slices_;
+  driver::HealthMonitor* const monitor_;
+  driver::Listeners ends_;
+  std::atomic<bool> ending_ = false;
 };
-
-}  // namespace
 
 grpc::Status StatusOf(const Error& error) {
   const auto code = [&error] {
@@ -235,9 +408,12 @@ grpc::Status StatusOf(const Error& error) {
   return {code, OneLine(error)};
 }
 
-ControlService::ControlService(driver::Manager& manager, DaemonInfo info, SlicesProvider slices)
-    : service_(std::make_unique<Control>(manager, std::move(info), std::move(slices))) {}
+ControlService::ControlService(driver::Manager& manager, DaemonInfo info, SlicesProvider slices,
+                               driver::HealthMonitor* monitor)
+    : service_(std::make_unique<Impl>(manager, std::move(info), std::move(slices), monitor)) {}
 ControlService::~ControlService() = default;
+
+void ControlService::EndStreams() { service_->EndStreams(); }
 
 std::vector<grpc::Service*> ControlService::services() { return {service_.get()}; }
 

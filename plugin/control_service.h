@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "driver/health/monitor.h"
 #include "driver/manager.h"
 
 namespace grpc {
@@ -33,14 +34,19 @@ using SlicesProvider = std::function<void(std::function<void(SlicesView)> done)>
 // serves it; any thread.
 class ControlService {
  public:
-  // Without `slices`, GetSlices is refused.
-  ControlService(driver::Manager& manager, DaemonInfo info, SlicesProvider slices = nullptr);
+  // Without `slices`, GetSlices is refused; without `monitor`, what only it knows.
+  ControlService(driver::Manager& manager, DaemonInfo info, SlicesProvider slices = nullptr,
+                 driver::HealthMonitor* monitor = nullptr);
   ~ControlService();
+
+  // Ends the calls that follow events, which would go on for ever: the server is to stop.
+  void EndStreams();
 
   std::vector<grpc::Service*> services();
 
  private:
-  std::unique_ptr<grpc::Service> service_;
+  class Impl;
+  std::unique_ptr<Impl> service_;
 };
 
 // The status code that stands for an error's code. kUnavailable and kUnimplemented are never among

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,25 @@ class Client {
     const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     if (!status.ok()) return std::unexpected(Explain(status));
     return response;
+  }
+
+  // Each message of a stream, until it ends or `on_each` returns false. `endless`: it may go on for
+  // ever, and no deadline ends it.
+  template <class Request, class Response>
+  Outcome<> Stream(std::unique_ptr<grpc::ClientReader<Response>> (v1::Control::Stub::*method)(
+                       grpc::ClientContext*, const Request&),
+                   const Request& request, bool endless,
+                   const std::function<bool(const Response&)>& on_each) {
+    grpc::ClientContext context;
+    if (!endless) context.set_deadline(std::chrono::system_clock::now() + timeout_);
+    const auto reader = (stub_.get()->*method)(&context, request);
+    Response response;
+    bool wanted = true;
+    while (wanted && reader->Read(&response)) wanted = on_each(response);
+    if (!wanted) context.TryCancel();
+    const grpc::Status status = reader->Finish();
+    if (wanted && !status.ok()) return std::unexpected(Explain(status));
+    return {};
   }
 
  private:

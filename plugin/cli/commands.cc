@@ -7,6 +7,7 @@
 #include "hal/base/result.h"
 #include "plugin/cli/claim_file.h"
 #include "plugin/cli/client.h"
+#include "plugin/cli/health.h"
 #include "plugin/cli/map.h"
 #include "plugin/cli/map_svg.h"
 #include "plugin/cli/map_text.h"
@@ -85,6 +86,35 @@ Outcome<> Select(const std::vector<std::string>& names, v1::ListDevicesResponse&
   return {};
 }
 
+// What speaks against the cards that were given; a daemon that cannot tell says nothing.
+std::string HealthWarning(Client& client, const v1::PrepareResponse& answer) {
+  std::string warning;
+  for (const auto& device : answer.devices()) {
+    v1::GetHealthRequest request;
+    request.set_name(device.device());
+    const auto health = client.Call(&Stub::GetHealth, request);
+    if (!health || health->cards().empty()) continue;
+    const v1::NamedHealth& card = health->cards(0);
+    if (card.health().state() != "Unhealthy") continue;
+    warning += fmt::format("warning: {} is {}; see `drapci health --explain {}`\n",
+                           Printable(device.device()), Printable(HealthText(card.health())),
+                           Printable(card.name()));
+  }
+  return warning;
+}
+
+// All that has happened to `device` (or to all), or only what follows number `after`.
+Outcome<> PrintEvents(Client& client, const Options& options, const std::string& device,
+                      uint64_t after, bool follow, const Printer& print) {
+  v1::ListEventsRequest request;
+  request.set_card(device);
+  request.set_after(after);
+  request.set_follow(follow);
+  return client.Stream<v1::ListEventsRequest, v1::Event>(
+      &Stub::ListEvents, request, follow,
+      [&](const v1::Event& event) { return print(RenderEvent(event, options.format)); });
+}
+
 }  // namespace
 
 Outcome<Printed> Devices(const Options& options) {
@@ -135,7 +165,8 @@ Outcome<Printed> Prepare(const Options& options, const ClaimOptions& claim) {
   DRAPCI_TRY(*request.mutable_claim(), Input(claim));
   DRAPCI_TRY(Client client, Connect(options));
   DRAPCI_TRY(const auto answer, client.Call(&Stub::Prepare, request));
-  return Printed{.text = RenderPrepared(answer, options.format)};
+  return Printed{.text = RenderPrepared(answer, options.format),
+                 .warning = HealthWarning(client, answer)};
 }
 
 Outcome<Printed> Unprepare(const Options& options, const std::string& name_or_uid) {
@@ -157,6 +188,47 @@ Outcome<Printed> Slices(const Options& options) {
   DRAPCI_TRY(Client client, Connect(options));
   DRAPCI_TRY(const auto answer, client.Call(&Stub::GetSlices, v1::GetSlicesRequest()));
   return Printed{.text = RenderSlices(answer, options.format)};
+}
+
+Outcome<Printed> ShowHealth(const Options& options, const HealthOptions& health,
+                            const Printer& print) {
+  DRAPCI_TRY(Client client, Connect(options));
+  if (!health.clear.empty()) {
+    v1::ClearHealthRequest request;
+    request.set_name(health.clear);
+    DRAPCI_TRY(const auto answer, client.Call(&Stub::ClearHealth, request));
+    return Printed{
+        .text = fmt::format("{}: what was held against it is cleared\n", Printable(answer.name()))};
+  }
+  if (!health.explain.empty()) {
+    v1::ExplainHealthRequest request;
+    request.set_name(health.explain);
+    DRAPCI_TRY(const auto answer, client.Call(&Stub::ExplainHealth, request));
+    return Printed{.text = RenderExplanation(answer, options.format)};
+  }
+  v1::GetHealthRequest request;
+  request.set_name(health.device);
+  // What happens between the two answers is told twice rather than not at all.
+  uint64_t newest = 0;
+  if (health.watch) {
+    DRAPCI_CHECK(client.Stream<v1::ListEventsRequest, v1::Event>(
+        &Stub::ListEvents, v1::ListEventsRequest(), false, [&](const v1::Event& event) {
+          newest = event.number();
+          return true;
+        }));
+  }
+  DRAPCI_TRY(const auto answer, client.Call(&Stub::GetHealth, request));
+  if (!health.watch) return Printed{.text = RenderHealth(answer, options.format)};
+  if (!print(RenderHealth(answer, options.format))) return Printed{};
+  DRAPCI_CHECK(PrintEvents(client, options, health.device, newest, true, print));
+  return Printed{};
+}
+
+Outcome<Printed> Events(const Options& options, const std::string& device, bool follow,
+                        const Printer& print) {
+  DRAPCI_TRY(Client client, Connect(options));
+  DRAPCI_CHECK(PrintEvents(client, options, device, 0, follow, print));
+  return Printed{};
 }
 
 Outcome<Printed> Version(const Options& options, std::string_view own) {

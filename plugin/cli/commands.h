@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,13 @@ struct ClaimOptions {
   std::string config_file;          // opaque configuration for the short form
 };
 
+struct HealthOptions {
+  std::string device;   // by name or address; empty: all cards
+  std::string explain;  // not empty: which samples crossed which rules of it
+  std::string clear;    // not empty: it is well, says the operator
+  bool watch = false;
+};
+
 struct MapOptions {
   std::vector<std::string> devices;  // by name or address; empty: all cards
   bool svg = false;
@@ -37,6 +45,7 @@ struct MapOptions {
 struct Printed {
   std::string text;
   ExitCode exit = ExitCode::kDone;
+  std::string warning = {};  // for standard error, beside the text; changes no exit code
   std::optional<Failure> complaint =
       std::nullopt;  // for standard error, beside the text; its exit code counts
 };
@@ -50,6 +59,12 @@ Outcome<Printed> Prepare(const Options& options, const ClaimOptions& claim);
 Outcome<Printed> Unprepare(const Options& options, const std::string& name_or_uid);
 Outcome<Printed> Verify(const Options& options);
 Outcome<Printed> Slices(const Options& options);
+// Writes text at once; false when it cannot be written any more.
+using Printer = std::function<bool(const std::string&)>;
+Outcome<Printed> ShowHealth(const Options& options, const HealthOptions& health,
+                            const Printer& print);
+Outcome<Printed> Events(const Options& options, const std::string& device, bool follow,
+                        const Printer& print);
 Outcome<Printed> Version(const Options& options, std::string_view own);
 
 }  // namespace drapci::cli

@@ -9,7 +9,7 @@ _drapci() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      devices|device|map|claims|plan|prepare|unprepare|verify|slices|credentials|version|completion) command=$word; break ;;
+      devices|device|health|events|map|claims|plan|prepare|unprepare|verify|slices|credentials|version|completion) command=$word; break ;;
     esac
   done
   local words="-o --output --socket --timeout --help"
@@ -26,14 +26,18 @@ _drapci() {
   case $prev in
     -o|--output) words="table wide json yaml" ;;
     -f|--file|--config|--socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --device|device) words=$(drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }') ;;
+    --device|--explain|--clear|device) words=$(drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }') ;;
     unprepare) words=$(drapci claims 2>/dev/null | awk 'NR > 1 { print $2, $3 }') ;;
     completion) words="bash zsh fish" ;;
     *)
       if [[ -z $command && $cur != -* ]]; then
-        words="devices device map claims plan prepare unprepare verify slices credentials version completion"
+        words="devices device health events map claims plan prepare unprepare verify slices credentials version completion"
       elif [[ $command == plan || $command == prepare ]]; then
         words="-f --file --name --device --share --config $words"
+      elif [[ $command == health ]]; then
+        words="--watch --explain --clear $words $(drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }')"
+      elif [[ $command == events ]]; then
+        words="--follow $words $(drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }')"
       elif [[ $command == map ]]; then
         words="--svg $words $(drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }')"
       fi ;;
@@ -51,7 +55,7 @@ constexpr std::string_view kFish =
     R"sh(# fish completion for drapci: drapci completion fish | source
 function __drapci_devices; drapci devices 2>/dev/null | awk 'NR > 1 { print $1 }'; end
 function __drapci_claims; drapci claims 2>/dev/null | awk 'NR > 1 { print $2; print $3 }'; end
-set -l commands devices device map claims plan prepare unprepare verify slices credentials version completion
+set -l commands devices device health events map claims plan prepare unprepare verify slices credentials version completion
 complete -c drapci -f
 complete -c drapci -n __fish_use_subcommand -a "$commands"
 complete -c drapci -n "not __fish_seen_subcommand_from credentials" -s o -l output -x -a "table wide json yaml"
@@ -69,7 +73,11 @@ complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l config -r -F
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l share -x
 complete -c drapci -n "__fish_seen_subcommand_from plan prepare" -l device -x -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from map" -l svg
-complete -c drapci -n "__fish_seen_subcommand_from device map" -a "(__drapci_devices)"
+complete -c drapci -n "__fish_seen_subcommand_from health" -l watch
+complete -c drapci -n "__fish_seen_subcommand_from health" -l explain -x -a "(__drapci_devices)"
+complete -c drapci -n "__fish_seen_subcommand_from health" -l clear -x -a "(__drapci_devices)"
+complete -c drapci -n "__fish_seen_subcommand_from events" -s f -l follow
+complete -c drapci -n "__fish_seen_subcommand_from device map health events" -a "(__drapci_devices)"
 complete -c drapci -n "__fish_seen_subcommand_from unprepare" -a "(__drapci_claims)"
 complete -c drapci -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
 )sh";

@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "plugin/cli/health.h"
 #include "plugin/cli/text.h"
 
 namespace drapci::cli {
@@ -83,11 +84,12 @@ void AddHardware(const v1::Accelerator& accelerator, std::string_view iommu_grou
   sheet.Add("Link", accelerator.link());
 }
 
-void AddState(const DeviceSummary& summary, Sheet& sheet) {
+void AddState(const v1::Accelerator& accelerator, const DeviceSummary& summary, Sheet& sheet) {
   sheet.Add("Driver", summary.driver.empty() ? "none" : summary.driver);
   sheet.Add("State", summary.state);
   sheet.Add("Held by", summary.held_by);
   sheet.Add("Reason", summary.reason);
+  if (accelerator.has_health()) sheet.Add("Health", HealthText(accelerator.health()));
 }
 
 // "memory slices 2-3 of 8"; empty for a part that has no place of its own.
@@ -185,7 +187,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
     sheet.Add("Address", summary.address.empty() ? "made when it is claimed" : summary.address);
     sheet.Add("Place", PlaceText(accelerator, *part));
     AddHardware(accelerator, Find(part->attributes(), "iommu_group"), sheet);
-    AddState(summary, sheet);
+    AddState(accelerator, summary, sheet);
     std::map<std::string, std::string> consumes;
     for (const auto& [counter, amount] : part->consumes())
       consumes[counter] = fmt::format("{}", amount);
@@ -205,7 +207,7 @@ std::string Describe(const v1::Accelerator& accelerator, std::string_view name) 
   AddHardware(accelerator,
               accelerator.iommu_group().empty() ? "none (no vfio)" : accelerator.iommu_group(),
               sheet);
-  AddState(Summarize(accelerator, self), sheet);
+  AddState(accelerator, Summarize(accelerator, self), sheet);
   if (accelerator.has_scale()) {
     sheet.Add("Places",
               fmt::format("{} {}", accelerator.scale().size(), accelerator.scale().unit()));

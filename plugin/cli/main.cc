@@ -123,6 +123,24 @@ int Main(int argc, char** argv) {
                            [&] { return DrawMap(options, map); });
   draw->add_option("DEVICE", map.devices, "only the cards that these are of");
   draw->add_flag("--svg", map.svg, "an SVG page on standard output");
+  HealthOptions health;
+  CLI::App* condition =
+      command("health", "show the condition of cards, and what speaks against them",
+              [&] { return ShowHealth(options, health, Print); });
+  condition->add_option("DEVICE", health.device, "only the card that this is, or is a part of");
+  condition->add_flag("--watch", health.watch, "go on with what changes, a line each");
+  auto* explain = condition->add_option("--explain", health.explain,
+                                        "which sample crossed which rule when, of one device");
+  explain->type_name("DEVICE");
+  auto* clear = condition->add_option("--clear", health.clear,
+                                      "the card is well again: end what only an operator may end");
+  clear->type_name("DEVICE")->excludes(explain);
+  bool follow = false;
+  CLI::App* events = command(
+      "events", "list what has happened to cards since the daemon began, as far as it is kept",
+      [&] { return Events(options, name, follow, Print); });
+  events->add_option("DEVICE", name, "only the card that this is, or is a part of");
+  events->add_flag("-f,--follow", follow, "go on with what happens");
   command("claims", "list what is held", [&] { return Claims(options); });
   AddClaimOptions(*command("plan", "show the steps that prepare would take; touches nothing",
                            [&] { return Plan(options, claim); }),
@@ -190,6 +208,7 @@ int Main(int argc, char** argv) {
         {ExitCode::kFailed,
          "standard output: not everything could be written; the command itself is done"});
   }
+  if (!printed->warning.empty()) fmt::print(stderr, "{}", printed->warning);
   if (printed->complaint) return Complain(*printed->complaint);
   return static_cast<int>(printed->exit);
 }

@@ -9,6 +9,7 @@
 
 #include "hal/base/parse.h"
 #include "plugin/cli/describe.h"
+#include "plugin/cli/health.h"
 #include "plugin/cli/map_held.h"
 #include "plugin/cli/map_lane.h"
 #include "plugin/quantity.h"
@@ -199,6 +200,9 @@ MapCard MakeCard(const v1::Accelerator& accelerator, const HoldingsOf& holdings,
     card.trouble = "foreign: " + MapText(accelerator.foreign());
   } else if (!unusable.empty()) {
     card.trouble = "unusable: " + MapText(unusable);
+  }
+  if (accelerator.health().state() == "Unhealthy") {
+    card.condition = MapText(HealthText(accelerator.health()));
   }
   const std::vector<HeldPart> held = HeldOf(accelerator, holdings, holders);
   DrawLane(accelerator, held, card);

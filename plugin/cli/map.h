@@ -54,6 +54,7 @@ struct MapCard {
   std::string name, model;
   std::vector<std::string> facts;  // family, NUMA node, driver
   std::string trouble;             // why nothing of it can be given: gone, foreign, unusable
+  std::string condition;           // "Unhealthy (Overheated): ..."; empty: healthy, or not known
   // The lane: `size` units side by side. A card without places is one box, or one for each claim
   // that shares it; its unit is empty.
   std::string unit;

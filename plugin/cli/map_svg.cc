@@ -83,6 +83,7 @@ class CardPage {
     Line(card_.model);
     Line(fmt::format("{}", fmt::join(card_.facts, ", ")), "dim");
     Paragraph(card_.trouble, "bad");
+    Paragraph(card_.condition, "bad");
     Lane();
     Holders();
     for (const MapMeter& meter : card_.meters) Meter(meter);
@@ -253,7 +254,8 @@ std::string MapAsSvg(const Map& map) {
     CardPage page(map, card, width);
     const std::string drawn = page.Draw();
     cards.Add(fmt::format("<g transform=\"translate({:.0f} {:.0f})\">\n", x, *column));
-    cards.Rect(0, 0, width, page.height(), card.trouble.empty() ? "card" : "bad-card", "",
+    cards.Rect(0, 0, width, page.height(),
+               card.trouble.empty() && card.condition.empty() ? "card" : "bad-card", "",
                R"( rx="8")");
     cards.Add(drawn + "</g>\n");
     *column += page.height() + kGap;

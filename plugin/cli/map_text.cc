@@ -56,10 +56,12 @@ void Title(const MapCard& card, Pen& pen) {
   std::vector<std::vector<Piece>> facts;
   for (const std::string& fact : card.facts) facts.push_back({{.text = fact}});
   Flow(facts, pen.glyphs().separator, pen);
-  if (card.trouble.empty()) return;
-  pen.Fill(" ", kIndent);
-  pen.Write(card.trouble, {Kind::kBad});
-  pen.EndLine();
+  for (const std::string& text : {card.trouble, card.condition}) {
+    if (text.empty()) continue;
+    pen.Fill(" ", kIndent);
+    pen.Write(text, {Kind::kBad});
+    pen.EndLine();
+  }
 }
 
 // A portion of a bar.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plugin/cli/describe.h"
+#include "plugin/cli/health.h"
 #include "plugin/cli/json.h"
 #include "plugin/cli/text.h"
 #include "plugin/cli/yaml.h"
@@ -69,7 +70,8 @@ std::string RenderDevices(const v1::ListDevicesResponse& answer, Format format) 
   const bool wide = format == Format::kWide;
   std::vector<std::string> headings{"NAME",  "PROFILE", "ADDRESS", "DRIVER",
                                     "STATE", "HELD-BY", "REASON"};
-  if (wide) headings.insert(headings.end(), {"FAMILY", "ID", "NUMA", "IOMMU", "LINK", "MODEL"});
+  if (wide)
+    headings.insert(headings.end(), {"HEALTH", "FAMILY", "ID", "NUMA", "IOMMU", "LINK", "MODEL"});
   Table table(std::move(headings));
   for (const auto& accelerator : answer.accelerators()) {
     auto add = [&](const v1::Device* device) {
@@ -78,7 +80,7 @@ std::string RenderDevices(const v1::ListDevicesResponse& answer, Format format) 
                                    summary.state, summary.held_by, summary.reason};
       if (wide) {
         row.insert(row.end(),
-                   {accelerator.family(),
+                   {accelerator.health().state(), accelerator.family(),
                     fmt::format("{}:{}", accelerator.vendor_id(), accelerator.device_id()),
                     accelerator.numa_node() < 0 ? "" : fmt::format("{}", accelerator.numa_node()),
                     accelerator.iommu_group(), accelerator.link(), Model(accelerator)});

@@ -95,7 +95,8 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
                                                          .driver_name = config_.driver_name,
                                                          .node_name = node_name_,
                                                          .event_source = events_->Source()},
-                                              [this](const auto& done) { done(Slices()); });
+                                              [this](const auto& done) { done(Slices()); },
+                                              node_->monitor());
   const std::string& path = config_.control_socket;
   DRAPCI_CHECK(MakeDirectories(path.substr(0, path.rfind('/')), 0755));
   DRAPCI_TRY(
@@ -151,3 +152,4 @@ std::string Server::Summary() const {
 }
 
 }  // namespace drapci::plugin
+  if (control_ != nullptr) control_->EndStreams();
