@@ -145,6 +145,23 @@ Result<> AddInterfaces(const hal::ContainerEdits& edits, const CdiInterfaces& in
   return {};
 }
 
+// Nobody else can: the control group is made when the container starts.
+Result<> AddLimits(const hal::ContainerEdits& edits, const std::string& hook, Json& json) {
+  if (edits.memory_limits.empty()) return {};
+  DRAPCI_CHECK(CheckPath(hook));
+  Json args{"drapci-hook"};
+  for (const hal::MemoryLimit& each : edits.memory_limits) {
+    if (each.region.empty() || each.bytes <= 0 || HasControl(each.region) || !IsUtf8(each.region)) {
+      return Fail(Code::kInvalid, fmt::format("{} bytes of the region {} are no limit of memory",
+                                              each.bytes, Quoted(each.region)));
+    }
+    args.push_back(fmt::format("--limit={}={}", each.region, each.bytes));
+  }
+  json["hooks"].push_back(
+      Json{{"hookName", "createRuntime"}, {"path", hook}, {"args", std::move(args)}});
+  return {};
+}
+
 // Readers refuse a file with an empty or unknown field as a whole.
 Result<Json> Edits(const CdiDevice& device, const CdiInterfaces& interfaces) {
   Json edits = Json::object();
@@ -155,6 +172,7 @@ Result<Json> Edits(const CdiDevice& device, const CdiInterfaces& interfaces) {
   DRAPCI_TRY(Json mounts, Mounts(device.edits));
   if (!mounts.empty()) edits["mounts"] = std::move(mounts);
   DRAPCI_CHECK(AddInterfaces(device.edits, interfaces, edits));
+  DRAPCI_CHECK(AddLimits(device.edits, interfaces.hook, edits));
   if (edits.empty()) return Fail(Code::kInternal, "no edits: a CDI device must have some");
   return edits;
 }

@@ -19,7 +19,7 @@ struct CdiDevice {
 // How network interfaces get into their containers.
 struct CdiInterfaces {
   NetworkDevices how = NetworkDevices::kNone;
-  std::string hook;  // the program, for kHook
+  std::string hook;  // the program, for kHook and for limits of memory
 };
 
 // "pci-0000-02-00-0-vf3-<uid>" or, of a share, "...-<uid>-<share>".
@@ -39,7 +39,8 @@ bool IsOurCdiFile(std::string_view driver_name, std::string_view file_name);
 // podman 4.3 and newer fill them from the host. An environment variable name or path that could
 // break the file's meaning (control characters, '=' in a name, "..") is refused (kInvalid).
 // Interfaces become calls of the hook before the container starts (createRuntime) or, in CDI 1.1.0,
-// netDevices; kUnsupported when a name or address is asked for that this way cannot give. Pure.
+// netDevices; kUnsupported when a name or address is asked for that this way cannot give. Limits of
+// memory become calls of the hook in any case. Pure.
 Result<std::string> CdiSpec(std::string_view driver_name, const std::vector<CdiDevice>& devices,
                             const CdiInterfaces& interfaces);
 

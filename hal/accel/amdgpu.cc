@@ -8,6 +8,7 @@
 #include "hal/accel/amdgpu_kfd.h"
 #include "hal/accel/amdgpu_modes.h"
 #include "hal/accel/amdgpu_settings.h"
+#include "hal/accel/dmem.h"
 #include "hal/accel/function.h"
 #include "hal/accel/pci_accelerator.h"
 #include "hal/base/parse.h"
@@ -19,6 +20,7 @@ constexpr uint16_t kAmd = 0x1002;
 constexpr uint32_t kDisplayClass = 0x03, kProcessingClass = 0x12;
 constexpr std::string_view kXccs = "xccs";
 constexpr std::string_view kMemory = "memory";
+constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr const char* kMode = "compute_partition";
 constexpr const char* kHeld = "compute_partition_held";  // for claims of ours
 constexpr const char* kWholeMode = "whole_partition";    // the mode in which the whole is given
@@ -61,6 +63,7 @@ class AmdGpu : public PciAccelerator {
 
   Result<Card> ReadCard(std::string_view driver) const;
   void AddAttributes(const Card& card, std::map<std::string, AttributeValue>& attributes) const;
+  void OfferShares(int64_t vram, Detail detail, Part& whole, Description& description) const;
   Part PartitionPart(const Card& card, AmdPlace place, const Part& whole, Detail detail) const;
   Wanted WishMode(std::string value) const;
   Result<std::vector<std::string>> NodesOf(const PartRequest& request) const;
@@ -136,6 +139,24 @@ void AmdGpu::AddAttributes(const Card& card,
   if (card.gfx_target != 0) add("gfx_target", AmdTargetName(card.gfx_target));
 }
 
+// Many claims compute on the whole at once, and each has some of the memory.
+void AmdGpu::OfferShares(int64_t vram, Detail detail, Part& whole, Description& description) const {
+  const std::string memory(kMemory);
+  const int64_t size = vram / kMiB * kMiB;
+  const bool enforced = !DmemRegions(host().sysfs, address()).empty();
+  whole.consumes = description.counters = {{memory, size}};
+  description.scale.reset();
+  whole.capacities.emplace(memory, Capacity{.value = size,
+                                            .min = kMiB,
+                                            .step = kMiB,
+                                            .max = {},
+                                            .default_share = std::max(size / 4 / kMiB * kMiB, kMiB),
+                                            .enforced = enforced});
+  if (enforced && detail == Detail::kFull) {
+    whole.attributes.emplace(std::string(kEnforcedBy), std::string(kDmem));
+  }
+}
+
 Result<Description> AmdGpu::Describe(const std::set<std::string>& ours, Detail detail) const {
   DRAPCI_TRY(Description description, DescribeFunction(ours, detail));
   DRAPCI_TRY(const Card card, ReadCard(std::get<std::string>(description.attributes.at("driver"))));
@@ -150,6 +171,8 @@ Result<Description> AmdGpu::Describe(const std::set<std::string>& ours, Detail d
     whole.attributes.emplace("xccs", int64_t{card.xccs});
     if (card.vram > 0) whole.attributes.emplace("memory", card.vram);
   }
+  const bool shared = policy().shares && card.vram > kMiB;
+  if (shared) OfferShares(card.vram, detail, whole, description);
   description.parts.push_back(whole);
   if (card.mode_text.empty()) return description;
   description.attributes.emplace(kMode, card.mode_text);
@@ -157,6 +180,7 @@ Result<Description> AmdGpu::Describe(const std::set<std::string>& ours, Detail d
   const bool in_one = std::ranges::find(card.modes, AmdMode::kSpx) != card.modes.end();
   description.attributes.emplace(kWholeMode,
                                  in_one ? std::string(AmdModeName(AmdMode::kSpx)) : card.mode_text);
+  if (shared) return description;
   for (const AmdMode mode : card.modes) {
     if (mode == AmdMode::kSpx) continue;  // one partition: that is the whole
     const int count = AmdPartitions(mode, card.xccs);
@@ -209,6 +233,11 @@ Result<std::vector<Wanted>> AmdGpu::Plan(const Description& now, const PartReque
   DRAPCI_TRY(const Part* part, FindPart(now, name(), request.part));
   if (request.network && *request.network != NetworkRequest()) {
     return Fail(Code::kUnsupported, fmt::format("{} is no network card", address().ToString()));
+  }
+  if (request.access == Access::kVfio && !request.share.empty()) {
+    return Fail(Code::kUnsupported,
+                fmt::format("a share of {} cannot be had through VFIO, which gives it whole",
+                            address().ToString()));
   }
   std::vector<Wanted> plan;
   // A partition is there only while the card has its kernel driver.
@@ -282,6 +311,12 @@ Result<ContainerEdits> AmdGpu::Edits(const PartRequest& request, MonotonicTime d
   std::vector<std::string> all;
   std::ranges::set_union(whole.device_nodes, edits.device_nodes, std::back_inserter(all));
   whole.device_nodes = std::move(all);
+  if (const auto memory = request.share.find(std::string(kMemory)); memory != request.share.end()) {
+    // Without the controller nobody has been promised that it is enforced.
+    if (!DmemRegions(host().sysfs, address()).empty()) {
+      DRAPCI_CHECK(LimitMemory(host().sysfs, address(), memory->second, whole));
+    }
+  }
   return whole;
 }
 

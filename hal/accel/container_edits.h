@@ -25,12 +25,21 @@ struct ContainerInterface {
   bool operator==(const ContainerInterface&) const = default;
 };
 
+// The most of a card's memory that the container may have: written to its control group by
+// drapci-hook, once it has one.
+struct MemoryLimit {
+  std::string region;  // as the controller of device memory calls it: "drm/0000:03:00.0/vram0"
+  int64_t bytes = 0;
+  bool operator==(const MemoryLimit&) const = default;
+};
+
 struct ContainerEdits {
   std::string address;                    // of the PCI function
   std::vector<std::string> device_nodes;  // absolute, the same inside and outside
   std::map<std::string, std::string> environment;
   std::vector<ContainerMount> mounts;
   std::vector<ContainerInterface> interfaces;
+  std::vector<MemoryLimit> memory_limits;
   bool operator==(const ContainerEdits&) const = default;
 };
 

@@ -6,6 +6,7 @@
 #include <bit>
 #include <string>
 
+#include "hal/accel/dmem.h"
 #include "hal/base/parse.h"
 
 namespace drapci::hal {
@@ -20,19 +21,10 @@ constexpr size_t kMemoryBar = 2;
 
 int64_t AlignDown(int64_t value, int64_t unit) { return value / unit * unit; }
 
-// Lines "drm/0000:03:00.0/vram0 8514437120", one for each tile.
+// A region for each tile.
 int64_t FromDmem(const Sysfs& sysfs, const PciAddress& pf) {
-  const auto text = sysfs.Read("/sys/fs/cgroup/dmem.capacity");
-  if (!text) return 0;
-  const std::string region = fmt::format("drm/{}/vram", pf.ToString());
   int64_t sum = 0;
-  for (const std::string_view line : Split(*text, '\n')) {
-    if (!line.starts_with(region)) continue;
-    const size_t blank = line.find(' ');
-    if (blank == std::string_view::npos) continue;
-    const auto size = ParseInt<int64_t>(Trim(line.substr(blank)));
-    if (size && *size > 0 && *size < kMost) sum += *size;
-  }
+  for (const auto& [region, size] : DmemRegions(sysfs, pf)) sum += size;
   return std::min(sum, kMost);
 }
 

@@ -25,6 +25,7 @@ constexpr struct {
                    {"compute_partition", "computePartition"},
                    {"drm_driver", "drmDriver"},
                    {"drm_version", "drmVersion"},
+                   {"enforced_by", "enforcedBy"},
                    {"gfx_target", "gfxTarget"},
                    {"gpu", "gpu"},
                    {"gpu_uuid", "gpuUUID"},

@@ -7,8 +7,8 @@
 # Usage: family-containers.sh [CASE]; with CASE inside its machine.
 # shellcheck disable=SC2154,SC2317  # variables of the library; functions are called by `holds`
 set -u
-readonly all_cases=(nvidia-mig nvidia-whole amdgpu-partition amdgpu-whole xe-vf xe-share xe-vfio dfl-slot dsa-queue
-  dsa-share iaa-queue qat-vf nic-vf nic-vfio nvme-whole function-whole)
+readonly all_cases=(nvidia-mig nvidia-whole amdgpu-partition amdgpu-whole amdgpu-share xe-vf xe-share xe-vfio dfl-slot
+  dsa-queue dsa-share iaa-queue qat-vf nic-vf nic-vfio nvme-whole function-whole)
 
 # of CASE: its board, the PCI ids that the library looks for, what is prepared as $a, what another claim has beside it,
 # and the nodes and variables that the container must have: no others.
@@ -37,6 +37,14 @@ of() {
     amdgpu-whole)
       board=mi300x:switch-ms=0 ids='0x1002 0x74a1' device=pci-0000-0a-00-0
       other=(--device pci-0000-1a-00-0-dpx0)
+      nodes=(/dev/dri/card0 /dev/dri/renderD128 /dev/kfd)
+      variables=(DEVICE=0000:0a:00.0)
+      ;;
+    amdgpu-share)  # advisory, unless the kernel has the controller of device memory: memory-limit.sh
+      board=mi300x:switch-ms=0 ids='0x1002 0x74a1' device=pci-0000-0a-00-0
+      settings=('accelerators:' '- match: {vendor: 0x1002}' '  shares: true')
+      config=(--share memory=10Gi)
+      other=(--device pci-0000-0a-00-0 --share memory=5Gi)
       nodes=(/dev/dri/card0 /dev/dri/renderD128 /dev/kfd)
       variables=(DEVICE=0000:0a:00.0)
       ;;

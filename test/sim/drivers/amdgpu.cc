@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "hal/base/parse.h"
+#include "test/sim/drivers/dmem.h"
 #include "test/sim/drivers/kfd.h"
 
 namespace drapci::sim {
@@ -93,6 +94,10 @@ void AmdgpuModel::Bound() {
     registers().erase("requested memory");
   }
   MakeFile("mem_info_vram_total", fmt::format("{}\n", GivenNumber("vram", 0)));
+  // amdgpu_vram_mgr_init: one region for the whole card, whatever its partitions.
+  if (Given("dmem", "yes") != "no") {
+    RegisterDmem(kernel(), function(), "vram", GivenNumber("vram", 0));
+  }
   MakeFile("mem_info_vram_used", "297795584\n");
   MakeFile("unique_id", Given("unique-id", "") + "\n");
   MakeFile("product_name", Given("product", "") + "\n");
@@ -122,6 +127,7 @@ void AmdgpuModel::MakeRasFiles() {
 }
 
 void AmdgpuModel::Unbound() {
+  UnregisterDmem(function());
   nodes_.clear();
   WriteKfdTopology(kernel());
   for (const PlatformDevice& device : platform_) {

@@ -55,11 +55,12 @@ class AmdGpuFamily : public testing::Test {
     ASSERT_TRUE(machine_.kernel.AddFunction(Gpu(kGpu, "128", std::move(more))));
     ASSERT_TRUE(machine_.kernel.AddFunction(Gpu(kOther, "136")));
   }
-  std::unique_ptr<Accelerator> Make(std::string_view address = kGpu) {
+  std::unique_ptr<Accelerator> Make(std::string_view address = kGpu,
+                                    AcceleratorPolicy policy = {}) {
     std::vector<PciFunction> functions = machine_.scanner.Scan().value();
     for (PciFunction& function : functions) {
       if (function.address == At(address)) {
-        return MakeAmdGpuAccelerator(host_, std::move(function), {}, "");
+        return MakeAmdGpuAccelerator(host_, std::move(function), policy, "");
       }
     }
     ADD_FAILURE() << address;
@@ -93,6 +94,11 @@ class AmdGpuFamily : public testing::Test {
   }
   void SetMode(std::string_view mode) {
     ASSERT_EQ(machine_.kernel.Write(std::string(kDir) + "/current_compute_partition", mode), 0);
+  }
+  std::unique_ptr<Accelerator> MakeShared() {
+    AcceleratorPolicy policy;
+    policy.shares = true;
+    return Make(kGpu, policy);
   }
   Result<> Apply(std::string_view mode, std::string_view target = kGpu) {
     return setting().Apply(target, mode, Deadline());
@@ -447,6 +453,46 @@ TEST(AmdModes, PlacesHaveOneSpelling) {
   for (const char* text : {"", "cpx", "cpx07", "CPX7", "cpx-1", "cpx64", "xpx0", "cp", "cpx7 "}) {
     EXPECT_FALSE(AmdPlace::Parse(text)) << text;
   }
+}
+
+TEST_F(AmdGpuFamily, IsSharedByMemoryThatTheKernelHoldsContainersTo) {
+  Add();
+  const auto gpu = MakeShared();
+  const Description now = Look(*gpu, kOurs).value();
+  ASSERT_THAT(Names(now), ElementsAre(""));
+  const Capacity& memory = now.parts[0].capacities.at("memory");
+  EXPECT_EQ(memory.value, kVram / (1 << 20) * (1 << 20));
+  EXPECT_TRUE(memory.enforced);
+  EXPECT_EQ(now.parts[0].attributes.at("enforced_by"), AttributeValue("dmem"));
+  const PartRequest share{.part = "", .share = {{"memory", 1 << 30}}};
+  EXPECT_THAT(Texts(gpu->Plan(now, share)),
+              ElementsAre("pci.driver 0000:0a:00.0 = kernel shared",
+                          "amd.compute_partition 0000:0a:00.0 = SPX shared"));
+  const auto edits = gpu->Edits(share, Deadline());
+  ASSERT_TRUE(edits) << edits.error().what;
+  EXPECT_THAT(edits->memory_limits,
+              ElementsAre(MemoryLimit{.region = "drm/0000:0a:00.0/vram", .bytes = 1 << 30}));
+  EXPECT_THAT(edits->device_nodes,
+              ElementsAre("/dev/dri/card0", "/dev/dri/renderD128", "/dev/kfd"));
+  EXPECT_THAT(Make()->Edits({.part = ""}, Deadline())->memory_limits, SizeIs(0));
+}
+
+TEST_F(AmdGpuFamily, IsSharedWithoutTheControllerAndSaysThatNobodyIsHeldToIt) {
+  Add({{"dmem", "no"}});
+  const auto gpu = MakeShared();
+  const Description now = Look(*gpu).value();
+  EXPECT_FALSE(now.parts[0].capacities.at("memory").enforced);
+  EXPECT_FALSE(now.parts[0].attributes.contains("enforced_by"));
+  const auto edits = gpu->Edits({.part = "", .share = {{"memory", 1 << 30}}}, Deadline());
+  ASSERT_TRUE(edits) << edits.error().what;
+  EXPECT_THAT(edits->memory_limits, SizeIs(0));
+}
+
+TEST_F(AmdGpuFamily, GivesNoShareThroughVfio) {
+  Add();
+  const auto gpu = MakeShared();
+  PartRequest share{.part = "", .access = Access::kVfio, .share = {{"memory", 1 << 30}}};
+  EXPECT_EQ(gpu->Plan(Look(*gpu).value(), share).error().code, Code::kUnsupported);
 }
 
 }  // namespace

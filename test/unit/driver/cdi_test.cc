@@ -286,6 +286,34 @@ TEST(CdiInterface, WithAHostileNameMakesNoFile) {
   }
 }
 
+TEST(CdiMemoryLimit, IsACallOfTheHookWhateverInterfacesNeed) {
+  CdiDevice device = Device();
+  device.edits.memory_limits = {{"drm/0000:03:00.0/vram0", 5 << 20},
+                                {"drm/0000:03:00.0/vram1", 5 << 20}};
+  for (const NetworkDevices how :
+       {NetworkDevices::kHook, NetworkDevices::kCdi, NetworkDevices::kNone}) {
+    const Result<std::string> spec = CdiSpec(kDriver, {device}, {how, "/usr/libexec/drapci-hook"});
+    ASSERT_TRUE(spec) << spec.error().what;
+    EXPECT_EQ(json::parse(*spec)["devices"][0]["containerEdits"]["hooks"], json::parse(R"([{
+      "hookName": "createRuntime",
+      "path": "/usr/libexec/drapci-hook",
+      "args": ["drapci-hook", "--limit=drm/0000:03:00.0/vram0=5242880",
+               "--limit=drm/0000:03:00.0/vram1=5242880"]}])"));
+  }
+}
+
+TEST(CdiMemoryLimit, ThatIsNoneMakesNoFile) {
+  CdiDevice device = Device();
+  const auto refused = [&](hal::MemoryLimit limit, const std::string& hook) {
+    device.edits.memory_limits = {std::move(limit)};
+    return !CdiSpec(kDriver, {device}, {NetworkDevices::kHook, hook}).has_value();
+  };
+  EXPECT_TRUE(refused({"vram", 1}, ""));
+  EXPECT_TRUE(refused({"vram", 0}, "/hook"));
+  EXPECT_TRUE(refused({"", 1}, "/hook"));
+  EXPECT_TRUE(refused({"a\nb", 1}, "/hook"));
+}
+
 TEST(Claim, AUidIsOneFileNameComponent) {
   EXPECT_TRUE(IsValidUid("6f2c1f60-1c1e-4e4e-9b1e-000000000001"));
   EXPECT_TRUE(IsValidUid(std::string(kMaxUidLength, 'a')));
