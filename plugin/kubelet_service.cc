@@ -141,8 +141,10 @@ class DraPlugin final : public Version::Service {
 
 class Registration final : public pluginregistration::Registration::CallbackService {
  public:
-  Registration(std::string driver_name, std::string endpoint)
-      : driver_name_(std::move(driver_name)), endpoint_(std::move(endpoint)) {}
+  Registration(std::string driver_name, std::string endpoint, std::vector<std::string> versions)
+      : driver_name_(std::move(driver_name)),
+        endpoint_(std::move(endpoint)),
+        versions_(std::move(versions)) {}
 
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* context,
                                     const pluginregistration::InfoRequest*,
@@ -150,7 +152,7 @@ class Registration final : public pluginregistration::Registration::CallbackServ
     info->set_type("DRAPlugin");
     info->set_name(driver_name_);
     info->set_endpoint(endpoint_);
-    for (const std::string& version : DraService::Versions()) info->add_supported_versions(version);
+    for (const std::string& version : versions_) info->add_supported_versions(version);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
@@ -171,7 +173,8 @@ class Registration final : public pluginregistration::Registration::CallbackServ
   }
 
  private:
-  std::string driver_name_, endpoint_;
+  const std::string driver_name_, endpoint_;
+  const std::vector<std::string> versions_;
 };
 
 }  // namespace
@@ -190,8 +193,10 @@ std::vector<grpc::Service*> DraService::services() {
 
 std::vector<std::string> DraService::Versions() { return {"v1.DRAPlugin", "v1beta1.DRAPlugin"}; }
 
-RegistrationService::RegistrationService(std::string driver_name, std::string endpoint)
-    : service_(std::make_unique<Registration>(std::move(driver_name), std::move(endpoint))) {}
+RegistrationService::RegistrationService(std::string driver_name, std::string endpoint,
+                                         std::vector<std::string> versions)
+    : service_(std::make_unique<Registration>(std::move(driver_name), std::move(endpoint),
+                                              std::move(versions))) {}
 RegistrationService::~RegistrationService() = default;
 
 std::vector<grpc::Service*> RegistrationService::services() { return {service_.get()}; }

@@ -37,7 +37,9 @@ class DraService {
 // the kubelet refuses the plugin is logged as an error; the kubelet tries again by itself.
 class RegistrationService {
  public:
-  RegistrationService(std::string driver_name, std::string endpoint);
+  // `versions`: the services that the endpoint has, DraService::Versions() first.
+  RegistrationService(std::string driver_name, std::string endpoint,
+                      std::vector<std::string> versions);
   ~RegistrationService();
 
   std::vector<grpc::Service*> services();

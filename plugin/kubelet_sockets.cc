@@ -12,6 +12,17 @@ constexpr const char *kServiceName = "dra", *kRegistrationName = "registration";
 // The kubelet's own modes (pkg/kubelet/kubelet.go, pluginwatcher/plugin_watcher.go).
 constexpr mode_t kRootMode = 0750, kRegistryMode = 0755;
 
+// What the kubelet is told that the service socket has, in the order in which it should choose.
+std::vector<std::string> Versions(bool with_health) {
+  std::vector<std::string> versions = DraService::Versions();
+  if (with_health) {
+    for (std::string& version : health::HealthService::Versions()) {
+      versions.push_back(std::move(version));
+    }
+  }
+  return versions;
+}
+
 std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 }  // namespace
@@ -33,8 +44,11 @@ Result<KubeletPaths> MakeKubeletPaths(const std::string& root, const std::string
 }
 
 KubeletSockets::KubeletSockets(KubeletPaths paths, const std::string& driver_name,
-                               ClaimPreparer& preparer)
-    : paths_(std::move(paths)), dra_(preparer), registration_(driver_name, paths_.service) {}
+                               ClaimPreparer& preparer, health::HealthService* health)
+    : paths_(std::move(paths)),
+      dra_(preparer),
+      health_(health),
+      registration_(driver_name, paths_.service, Versions(health != nullptr)) {}
 
 Result<> KubeletSockets::CheckFree(const ListeningSockets& listening, const std::string& root,
                                    const std::string& driver_name) {
@@ -46,15 +60,20 @@ Result<> KubeletSockets::CheckFree(const ListeningSockets& listening, const std:
 Result<std::unique_ptr<KubeletSockets>> KubeletSockets::Start(ListeningSockets& listening,
                                                               const std::string& root,
                                                               const std::string& driver_name,
-                                                              ClaimPreparer& preparer) {
+                                                              ClaimPreparer& preparer,
+                                                              health::HealthService* health) {
   DRAPCI_TRY(KubeletPaths paths, MakeKubeletPaths(root, driver_name));
   DRAPCI_CHECK(MakeDirectories(DirectoryOf(paths.service), kRootMode));
   DRAPCI_CHECK(MakeDirectories(DirectoryOf(paths.registration), kRegistryMode));
   std::unique_ptr<KubeletSockets> sockets(
-      new KubeletSockets(std::move(paths), driver_name, preparer));
+      new KubeletSockets(std::move(paths), driver_name, preparer, health));
+  std::vector<grpc::Service*> services = sockets->dra_.services();
+  if (health != nullptr) {
+    for (grpc::Service* service : health->services()) services.push_back(service);
+  }
   DRAPCI_TRY(sockets->dra_server_,
              SocketServer::Start(listening, {.path = sockets->paths_.service, .name = kServiceName},
-                                 sockets->dra_.services()));
+                                 services));
   DRAPCI_TRY(sockets->registration_server_,
              SocketServer::Start(listening,
                                  {.path = sockets->paths_.registration, .name = kRegistrationName},
@@ -66,6 +85,8 @@ void KubeletSockets::Stop(std::chrono::milliseconds grace) {
   registration_server_->Unlink();
   registration_server_->Stop(grace);
   dra_server_->Unlink();
+  // A stream would go on until the grace is over.
+  if (health_ != nullptr) health_->Close();
   dra_server_->Stop(grace);
 }
 

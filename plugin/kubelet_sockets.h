@@ -6,6 +6,7 @@
 #include <string>
 
 #include "plugin/claim_preparer.h"
+#include "plugin/health/health_service.h"
 #include "plugin/kubelet_service.h"
 #include "plugin/socket_server.h"
 
@@ -30,11 +31,12 @@ class KubeletSockets {
 
   // Creates the directories as the kubelet would, starts the service, then the registration: once
   // the kubelet sees the latter it calls the former. kBusy when another process serves either
-  // socket.
+  // socket. `health` may be null: then nothing is said of it.
   static Result<std::unique_ptr<KubeletSockets>> Start(ListeningSockets& listening,
                                                        const std::string& root,
                                                        const std::string& driver_name,
-                                                       ClaimPreparer& preparer);
+                                                       ClaimPreparer& preparer,
+                                                       health::HealthService* health);
 
   // Deregisters by taking the registration socket away, unless it is kept for the next daemon, then
   // lets running calls finish within `grace`.
@@ -46,10 +48,12 @@ class KubeletSockets {
   SocketServer& registration() { return *registration_server_; }
 
  private:
-  KubeletSockets(KubeletPaths paths, const std::string& driver_name, ClaimPreparer& preparer);
+  KubeletSockets(KubeletPaths paths, const std::string& driver_name, ClaimPreparer& preparer,
+                 health::HealthService* health);
 
   KubeletPaths paths_;
   DraService dra_;
+  health::HealthService* const health_;
   RegistrationService registration_;
   std::unique_ptr<SocketServer> dra_server_, registration_server_;
 };

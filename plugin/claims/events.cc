@@ -43,6 +43,7 @@ class Events::Impl {
     if (timer_ != 0) loop_.Cancel(timer_);
   }
   void Tell(const EventSubject& subject, bool warning, std::string reason, std::string note);
+  const EventCounts& counts() const { return counts_; }
 
  private:
   // An event that was told, and how often since it was sent.
@@ -65,6 +66,7 @@ class Events::Impl {
   kube::Api::CallId call_ = 0;
   kube::Loop::TimerId timer_ = 0;
   bool refusal_told_ = false;
+  EventCounts counts_;
 };
 
 // How often the event came without being sent, when it is to be sent now.
@@ -73,6 +75,7 @@ std::optional<uint64_t> Events::Impl::TakeCount(const std::string& what) {
   const auto found = known_.find(what);
   if (found != known_.end() && now - found->second.sent < kSameFor) {
     ++found->second.more;
+    ++counts_.merged;
     return std::nullopt;
   }
   const uint64_t more = found != known_.end() ? found->second.more : 0;
@@ -118,6 +121,7 @@ void Events::Impl::Tell(const EventSubject& subject, bool warning, std::string r
                                           subject.name, subject.uid, reason, note));
   if (!more) return;
   if (waiting_.size() >= kMostWaiting) {
+    ++counts_.dropped;
     Log(LogLevel::kDebug, "an event is dropped, {} are waiting: {}", waiting_.size(), note);
     return;
   }
@@ -140,6 +144,7 @@ void Events::Impl::Send() {
 void Events::Impl::OnAnswer(kube::ApiResult result) {
   call_ = 0;
   if (result) {
+    ++counts_.sent;
     refusal_told_ = false;
   } else {
     const kube::ApiFailure& failure = result.error();
@@ -148,6 +153,7 @@ void Events::Impl::OnAnswer(kube::ApiResult result) {
       timer_ = loop_.After(backoff_.Next(failure.retry_after), [this] { Send(); });
       return;
     }
+    ++counts_.dropped;
     if (!refused) {
       Log(LogLevel::kDebug, "an event is dropped: {}", OneLine(failure.error));
     } else if (!std::exchange(refusal_told_, true)) {
@@ -169,5 +175,7 @@ Events::~Events() = default;
 void Events::Tell(const EventSubject& subject, bool warning, std::string reason, std::string note) {
   impl_->Tell(subject, warning, std::move(reason), std::move(note));
 }
+
+const EventCounts& Events::counts() const { return impl_->counts(); }
 
 }  // namespace drapci::plugin::claims

@@ -94,6 +94,12 @@ void Cluster::Build(kube::CredentialStore::Source credentials, const std::string
     collector_ =
         std::make_unique<claims::GarbageCollector>(loop, *api_, manager_, *events_, options);
   }
+  // Without the directory only what is told right after a restart may be out of date.
+  if (auto state = hal::OpenStateDir(config_.state_dir)) state_ = *std::move(state);
+  teller_ = std::make_unique<health::HealthTeller>(
+      manager_, *events_, statuses_.get(), state_.get(),
+      health::HealthTeller::Options{
+          .driver_name = driver, .node_name = node_name_, .claim_status = wish.claim_status});
   if (wish.device_metadata) {
     metadata_ = std::make_unique<claims::MetadataFiles>(
         fmt::format("{}/plugins/{}/dra-device-metadata", config_.kubelet_root, driver),
@@ -105,16 +111,25 @@ void Cluster::FollowInventory() {
   bool started = false;
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return changed_ || stopping_ || !questions_.empty(); });
+    const auto is_due = [this] { return changed_ || stopping_ || !questions_.empty(); };
+    // What was held back is told when its time has come.
+    const auto again = damper_.Again();
+    if (again) {
+      wake_.wait_until(lock, *again, is_due);
+    } else {
+      wake_.wait(lock, is_due);
+    }
     for (const auto& answer : std::exchange(questions_, {})) answer();
     if (stopping_) return;
-    if (!changed_) continue;
+    if (!changed_ && (!again || std::chrono::steady_clock::now() < *again)) continue;
     changed_ = false;
     lock.unlock();
-    auto snapshot = manager_.CurrentSnapshot();
+    auto snapshot = damper_.Step(manager_.CurrentSnapshot(), std::chrono::steady_clock::now());
+    held_back_ = damper_.held_back();
     lock.lock();
     snapshot_ = std::move(snapshot);
     loop_->Post([this, start = !std::exchange(started, true)] {
+      teller_->Look(*LatestSnapshot());
       if (!start) return publisher_->Changed();
       if (early_) reader_->Listen(early_->listener());
       publisher_->Start();
@@ -149,6 +164,7 @@ Cluster::~Cluster() {
   // What lives on the loop goes there, the users before what they use.
   loop_->Do([this] {
     early_.reset();
+    teller_.reset();
     collector_.reset();
     reader_.reset();
     statuses_.reset();
@@ -186,7 +202,8 @@ Result<> Cluster::Prepared(const driver::ClaimRecord& record, driver::PreparedCl
     }
   }
   if (config_.kubernetes.claim_status) {
-    loop_->Post([this, record] { statuses_->Write(record.request, claims::StatusOf(record), {}); });
+    loop_->Post(
+        [this, record] { statuses_->Write(record.request, teller_->StatusOf(record), {}); });
   }
   return {};
 }
@@ -208,7 +225,28 @@ SlicesView Cluster::CurrentSlices() {
   return published;
 }
 
+metrics::ClusterCounts Cluster::Counts() {
+  metrics::ClusterCounts counts;
+  loop_->Do([&] {
+    const slices::PublisherCounts& slices = publisher_->counts();
+    counts.creates = slices.creates;
+    counts.updates = slices.updates;
+    counts.deletes = slices.deletes;
+    counts.failures = slices.failures;
+    counts.reads = slices.reads;
+    counts.probes = slices.probes;
+    counts.published = publisher_->trouble().empty();
+    const claims::EventCounts& events = events_->counts();
+    counts.events_sent = events.sent;
+    counts.events_merged = events.merged;
+    counts.events_dropped = events.dropped;
+  });
+  counts.held_back = held_back_;
+  return counts;
+}
+
 Result<> Cluster::Released(const std::string& uid) {
+  loop_->Post([this, uid] { teller_->Released(uid); });
   return metadata_ ? metadata_->Remove(uid) : Result<>();
 }
 

@@ -2,6 +2,7 @@
 // prepared, released and recovered while the server is away, and it catches up when it is back.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -21,8 +22,11 @@
 #include "plugin/claims/metadata.h"
 #include "plugin/claims/status.h"
 #include "plugin/control_service.h"
+#include "plugin/health/damper.h"
+#include "plugin/health/teller.h"
 #include "plugin/kube/client.h"
 #include "plugin/kube/sd_loop.h"
+#include "plugin/metrics/metrics.h"
 #include "plugin/slices/publisher.h"
 
 namespace drapci::plugin {
@@ -54,6 +58,9 @@ class Cluster : public ClaimFollower {
   // loop.
   SlicesView CurrentSlices();
 
+  // What it has counted since it began. Waits for the loop.
+  metrics::ClusterCounts Counts();
+
   void Asked(const std::string& uid) override;
   Result<> Prepared(const driver::ClaimRecord& record, driver::PreparedClaim& answer) override;
   void Failed(const driver::ClaimRequest& claim, const Error& error) override;
@@ -74,7 +81,9 @@ class Cluster : public ClaimFollower {
   std::condition_variable wake_;
   bool changed_ = true, stopping_ = false;
   std::vector<std::function<void()>> questions_;
-  std::shared_ptr<const driver::Snapshot> snapshot_;
+  std::shared_ptr<const driver::Snapshot> snapshot_;  // as the cluster is told
+  std::atomic<uint64_t> held_back_ = 0;               // changes of a card's condition
+  health::Damper damper_;                             // of the inventory's thread
   driver::Listeners::Token listening_;
   std::thread inventory_;
 
@@ -88,6 +97,8 @@ class Cluster : public ClaimFollower {
   std::unique_ptr<claims::GarbageCollector> collector_;
   std::unique_ptr<claims::EarlyPreparer> early_;
   std::unique_ptr<claims::MetadataFiles> metadata_;
+  std::unique_ptr<hal::StateDir> state_;
+  std::unique_ptr<health::HealthTeller> teller_;
 };
 
 }  // namespace drapci::plugin

@@ -102,9 +102,9 @@ int Run(Started& started, const driver::Config& config, ListeningSockets& socket
     Log(LogLevel::kError, "drapcid cannot start: {}", server.error().what);
     return kExitFailed;
   }
-  sd_notify(0, "READY=1\nSTATUS=serving");
+  sd_notify(0, fmt::format("READY=1\nSTATUS={}", (*server)->StatusLine()).c_str());
   Log(LogLevel::kNotice, "drapcid {} is ready: {}", DRAPCI_VERSION, (*server)->Summary());
-  auto heart = Heart::Start(event->get(), [] { return std::string("serving"); });
+  auto heart = Heart::Start(event->get(), [&server] { return (*server)->StatusLine(); });
   if (!heart) {
     Log(LogLevel::kError, "{}", heart.error().what);
     return kExitFailed;

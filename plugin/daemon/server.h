@@ -1,7 +1,9 @@
 // Everything that drapcid is made of, in the order of its dependencies.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "driver/config.h"
@@ -17,7 +19,12 @@
 #include "plugin/control_service.h"
 #include "plugin/daemon/cluster.h"
 #include "plugin/daemon/watchdog.h"
+#include "plugin/health/feed.h"
+#include "plugin/health/health_service.h"
+#include "plugin/health/journal.h"
 #include "plugin/kubelet_sockets.h"
+#include "plugin/metrics/metrics.h"
+#include "plugin/metrics/metrics_server.h"
 #include "plugin/socket_server.h"
 
 namespace drapci::plugin {
@@ -36,14 +43,18 @@ class Server {
   // Has the watchdog ask every loop of the daemon, as long as the server lives.
   void Show(Watchdog& watchdog);
 
-  // What it serves at this moment, for the log.
+  // What it serves at this moment, for the log and for systemd.
   std::string Summary() const;
+  std::string StatusLine() const;
 
  private:
   // For `drapci slices`.
   SlicesView Slices() const;
   Result<> CheckSockets(const ListeningSockets& sockets) const;
   Result<> Serve(ListeningSockets& sockets, const std::string& version);
+  void Looked(const driver::Snapshot& snapshot);
+  metrics::Sources MetricsSources();
+  void ServeMetrics();
   explicit Server(const driver::Config& config);
 
   driver::Config config_;
@@ -59,13 +70,21 @@ class Server {
   std::unique_ptr<hal::DeviceEvents> events_;
   std::unique_ptr<hal::Host> host_;
   std::unique_ptr<hal::PciScanner> scanner_;
+  std::unique_ptr<metrics::Metrics> metrics_;
   std::unique_ptr<driver::Node> node_;
   std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<ClaimDirectory> claims_;
   std::unique_ptr<ClaimPreparer> preparer_;
+  std::atomic<bool> ready_ = false;  // the status line is ours
+  std::mutex nudge_mutex_;
+  health::HealthFeed* nudged_ = nullptr;  // calls that finish change the status line
+  health::HealthLog health_log_;          // of the feed's thread
+  std::unique_ptr<health::HealthFeed> feed_;
+  std::unique_ptr<health::HealthService> health_;
   std::unique_ptr<ControlService> control_;
   std::unique_ptr<SocketServer> control_server_;
   std::unique_ptr<KubeletSockets> kubelet_;
+  std::unique_ptr<metrics::MetricsServer> metrics_server_;
 };
 
 }  // namespace drapci::plugin

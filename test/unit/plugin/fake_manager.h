@@ -29,7 +29,10 @@ class FakeManager : public driver::Manager {
   driver::Listeners::Token Listen(std::function<void()> changed) override {
     return listeners.Listen(std::move(changed));
   }
-  std::map<std::string, driver::Health> CurrentHealth() const override { return health; }
+  std::map<std::string, driver::Health> CurrentHealth() const override {
+    const std::lock_guard lock(mutex_);
+    return health;
+  }
   void Verify(std::function<void(Result<std::vector<driver::Difference>>)> done) override;
 
   // From now on, changes wait for Release(); WaitForHeld() returns when `count` of them do.
@@ -42,7 +45,15 @@ class FakeManager : public driver::Manager {
   void AddStanding(const std::string& uid);
   std::vector<driver::Difference> differences;
   driver::Listeners listeners;
+  // Set before there are other threads, or by SetHealth, which tells the listeners.
   std::map<std::string, driver::Health> health;
+  void SetHealth(const std::string& accelerator, driver::Health now) {
+    {
+      const std::lock_guard lock(mutex_);
+      health[accelerator] = std::move(now);
+    }
+    listeners.Tell();
+  }
 
  private:
   Result<driver::PreparedClaim> PrepareNow(const driver::ClaimRequest& request);

@@ -40,7 +40,7 @@ class FakeKubeApi : public KubeApi {
 class KubeletServiceTest : public testing::Test {
  protected:
   KubeletServiceTest() {
-    auto sockets = KubeletSockets::Start(listening_, dir_.path(), "dra.pci", preparer_);
+    auto sockets = KubeletSockets::Start(listening_, dir_.path(), "dra.pci", preparer_, nullptr);
     EXPECT_TRUE(sockets.has_value()) << sockets.error().what;
     sockets_ = *std::move(sockets);
     const auto channel = grpc::CreateChannel("unix:" + sockets_->paths().service,

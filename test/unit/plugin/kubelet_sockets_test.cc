@@ -50,7 +50,7 @@ TEST(KubeletPaths, AreRefusedWithNameAndLimitWhenNothingFits) {
 class KubeletSocketsTest : public testing::Test {
  protected:
   Result<std::unique_ptr<KubeletSockets>> Start() {
-    return KubeletSockets::Start(listening_, root_, "dra.pci", preparer_);
+    return KubeletSockets::Start(listening_, root_, "dra.pci", preparer_, nullptr);
   }
   static mode_t ModeOf(const std::string& path) {
     struct stat status = {};

@@ -54,7 +54,7 @@ class SocketServerTest : public testing::Test {
   TestDir dir_;
   ListeningSockets listening_{false};
   const std::string path_ = dir_.path() + "/s.sock";
-  RegistrationService registration_{"dra.pci", "/endpoint"};
+  RegistrationService registration_{"dra.pci", "/endpoint", DraService::Versions()};
 };
 
 TEST_F(SocketServerTest, ServesWhateverTheAuthorityIs) {
