@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <grpc/support/log.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <array>
@@ -21,6 +23,20 @@ std::string HostName() {
   std::array<char, 256> name = {};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
   return name.data();
+}
+
+// The database and what is not merged into it yet.
+std::optional<uint64_t> JournalBytes(const std::string& directory) {
+  uint64_t bytes = 0;
+  for (const char* name : {"journal.db", "journal.db-wal"}) {
+    struct stat status;
+    if (::stat(fmt::format("{}/{}", directory, name).c_str(), &status) == 0) {
+      bytes += static_cast<uint64_t>(status.st_size);
+    } else if (errno != ENOENT) {
+      return std::nullopt;
+    }
+  }
+  return bytes;
 }
 
 void LogGrpc(gpr_log_func_args* args) {
@@ -63,9 +79,14 @@ Result<std::unique_ptr<Server>> Server::Start(const driver::Config& config,
   server->scanner_ = hal::MakeLibpciScanner(server->sysfs_);
   DRAPCI_TRY(server->node_, driver::Node::Open(*server->host_, *server->scanner_, server->config_));
   DRAPCI_CHECK(server->CheckSockets(sockets));
+  server->metrics_ = std::make_unique<metrics::Metrics>(version, server->MetricsSources());
+  server->node_->Observe(*server->metrics_);
   DRAPCI_CHECK(server->node_->Start());
 
   DRAPCI_CHECK(server->Serve(sockets, version));
+  server->ready_ = true;
+  const std::lock_guard lock(server->nudge_mutex_);
+  server->nudged_ = server->feed_.get();
   return server;
 }
 
@@ -90,6 +111,8 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
   }
   preparer_ = std::make_unique<ClaimPreparer>(manager, claims, config_.driver_name, node_name_,
                                               cluster_.get());
+  feed_ = std::make_unique<health::HealthFeed>(manager, clock_, node_name_,
+                                               [this](const auto& snapshot) { Looked(snapshot); });
   control_ = std::make_unique<ControlService>(manager,
                                               DaemonInfo{.version = version,
                                                          .driver_name = config_.driver_name,
@@ -105,11 +128,68 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
           sockets, {.path = path, .mode = 0660, .group = config_.control_group, .name = "control"},
           control_->services()));
   if (!config_.standalone) {
+    health_ = std::make_unique<health::HealthService>(*feed_);
     DRAPCI_TRY(kubelet_, KubeletSockets::Start(sockets, config_.kubelet_root, config_.driver_name,
-                                               *preparer_));
+                                               *preparer_, health_.get()));
     Log(LogLevel::kInfo, "serving the kubelet on {}", kubelet_->paths().service);
   }
+  ServeMetrics();
   return {};
+}
+
+metrics::Sources Server::MetricsSources() {
+  metrics::Sources sources;
+  sources.snapshot = [this] { return node_->manager().CurrentSnapshot(); };
+  sources.cluster = [this]() -> std::optional<metrics::ClusterCounts> {
+    if (cluster_ == nullptr) return std::nullopt;
+    return cluster_->Counts();
+  };
+  sources.readings = [this] {
+    std::vector<metrics::Reading> readings;
+    if (node_->monitor() == nullptr) return readings;
+    for (const auto& [card, values] : node_->monitor()->Readings()) {
+      for (const hal::Reading& value : values) {
+        readings.push_back({card, value.signal, value.instance, value.value});
+      }
+    }
+    return readings;
+  };
+  sources.monitor = [this]() -> std::optional<metrics::MonitorCounts> {
+    if (node_->monitor() == nullptr) return std::nullopt;
+    const driver::MonitorStats stats = node_->monitor()->stats();
+    return metrics::MonitorCounts{.looks = stats.looks,
+                                  .failures = stats.failures,
+                                  .changes = stats.changes,
+                                  .merged = stats.suppressed,
+                                  .events = stats.events,
+                                  .held_up = stats.held_up};
+  };
+  sources.journal_bytes = [this] { return JournalBytes(config_.state_dir); };
+  sources.finished = [this] {
+    const std::lock_guard lock(nudge_mutex_);
+    if (nudged_ != nullptr) nudged_->Nudge();
+  };
+  sources.health_streams = [this] { return health_ == nullptr ? 0 : health_->streams(); };
+  return sources;
+}
+
+// Whoever cannot read metrics still gets claims prepared.
+void Server::ServeMetrics() {
+  std::string address = config_.metrics;
+  if (address == "off") return;
+  if (address.empty()) {
+    const std::string& control = config_.control_socket;
+    address = control.substr(0, control.rfind('/')) + "/metrics.sock";
+  }
+  auto listener = metrics::Listen(address, config_.control_group);
+  if (!listener) {
+    return Log(LogLevel::kWarning, "metrics cannot be read: {}", listener.error().what);
+  }
+  auto server =
+      metrics::MetricsServer::Start(*std::move(listener), [this] { return metrics_->Scrape(); });
+  if (!server) return Log(LogLevel::kWarning, "metrics cannot be read: {}", server.error().what);
+  metrics_server_ = *std::move(server);
+  Log(LogLevel::kInfo, "serving metrics on {}", address);
 }
 
 SlicesView Server::Slices() const {
@@ -124,9 +204,29 @@ SlicesView Server::Slices() const {
 }
 
 Server::~Server() {
+  ready_ = false;
+  {
+    const std::lock_guard lock(nudge_mutex_);
+    nudged_ = nullptr;
+  }
+  metrics_server_.reset();  // a scrape asks all that is stopped below
   if (cluster_ != nullptr) cluster_->StopReading();
   if (kubelet_ != nullptr) kubelet_->Stop(kGrace);
+  if (control_ != nullptr) control_->EndStreams();
   if (control_server_ != nullptr) control_server_->Stop(kGrace);
+}
+
+void Server::Looked(const driver::Snapshot& snapshot) {
+  health_log_.Look(snapshot, clock_.Now());
+  metrics_->Look(snapshot);
+  if (!ready_) return;
+  const std::string text = health::StatusText(snapshot, node_->manager().Claims().size());
+  sd_notify(0, ("STATUS=" + text).c_str());
+}
+
+std::string Server::StatusLine() const {
+  driver::Manager& manager = node_->manager();
+  return health::StatusText(*manager.CurrentSnapshot(), manager.Claims().size());
 }
 
 void Server::Show(Watchdog& watchdog) {
@@ -152,4 +252,3 @@ std::string Server::Summary() const {
 }
 
 }  // namespace drapci::plugin
-  if (control_ != nullptr) control_->EndStreams();
