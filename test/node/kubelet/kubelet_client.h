@@ -11,6 +11,8 @@
 
 #include "hal/base/result.h"
 #include "hal/base/unique_fd.h"
+#include "plugin/proto/dra_health_v1.grpc.pb.h"
+#include "plugin/proto/dra_health_v1alpha1.grpc.pb.h"
 #include "plugin/proto/dra_v1.grpc.pb.h"
 #include "plugin/proto/dra_v1beta1.grpc.pb.h"
 #include "plugin/proto/pluginregistration.grpc.pb.h"
@@ -92,6 +94,66 @@ class KubeletClient {
   }
 
   std::unique_ptr<typename V::Plugin::Stub> stub_;
+};
+
+// The two versions of the health service, for templates.
+struct HealthV1 {
+  static constexpr const char* kName = "v1.DRAResourceHealth";
+  using Api = v1::DRAResourceHealth;
+  using Request = v1::NodeWatchResourcesRequest;
+  using Response = v1::NodeWatchResourcesResponse;
+  using Device = v1::DeviceHealth;
+};
+struct HealthV1alpha1 {
+  static constexpr const char* kName = "v1alpha1.DRAResourceHealth";
+  using Api = v1alpha1::DRAResourceHealth;
+  using Request = v1alpha1::NodeWatchResourcesRequest;
+  using Response = v1alpha1::NodeWatchResourcesResponse;
+  using Device = v1alpha1::DeviceHealth;
+};
+
+// A stream on which a kubelet hears of the devices' condition. Reads block until something comes,
+// the stream ends, or `patience` is over since it was opened. One thread.
+template <class V>
+class HealthStream {
+ public:
+  explicit HealthStream(std::shared_ptr<grpc::Channel> channel,
+                        std::chrono::milliseconds patience = std::chrono::seconds(60))
+      : stub_(V::Api::NewStub(channel)) {
+    context_.set_deadline(In(patience));
+    reader_ = stub_->NodeWatchResources(&context_, typename V::Request());
+  }
+
+  // Whether something came; then it is in last().
+  bool Next() { return reader_->Read(&last_); }
+  const typename V::Response& last() const { return last_; }
+  // Reads until the device is in that state (0 unknown, 1 healthy, 2 unhealthy).
+  bool Until(const std::string& device, int state) {
+    while (Next()) {
+      const typename V::Device* found = Find(device);
+      if (found != nullptr && static_cast<int>(found->health()) == state) return true;
+    }
+    return false;
+  }
+  const typename V::Device* Find(const std::string& device) const {
+    for (const typename V::Device& each : last_.devices()) {
+      if (each.device().device_name() == device) return &each;
+    }
+    return nullptr;
+  }
+  void Cancel() { context_.TryCancel(); }
+  // Reads on to the end.
+  grpc::Status End() {
+    while (Next()) {
+    }
+    return reader_->Finish();
+  }
+
+ private:
+  std::unique_ptr<typename V::Api::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<typename V::Response>> reader_;
+  typename V::Response last_;
 };
 
 // One claim by v1: the answer's bytes, to be compared. kTimeout when the deadline passed, kBusy
