@@ -243,6 +243,7 @@ admitted_are() {
     "$(printf '%s admitted admitted\n' "${nodes[@]}" | grep ^/ | sort)"
 }
 interfaces_are() { same "$(seen "$1" interface)" "$(printf '%s\n' "${interfaces[@]}")"; }
+as_before() { same "$(drapci devices)" "$before"; }
 has_interface() { like "$(ls /sys/bus/pci/devices/0000:02:10.0/net)" .; }
 
 # looks_right ENGINE FILE
@@ -277,7 +278,8 @@ fi
 [ -z "$hook" ] || holds "its interface is in the host again" wait_for 10 has_interface
 holds "it is released" done_by unprepare a
 holds "so is the other" done_by unprepare other
-holds "all is as it was" same "$(drapci devices)" "$before"
+# The listing follows the kernel's events.
+holds "all is as it was" wait_for 20 as_before
 holds "journal, hardware and CDI agree" clean
 stop_daemon
 verdict
