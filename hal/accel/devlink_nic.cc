@@ -52,6 +52,11 @@ Result<Description> DevlinkNic::Describe(const std::set<std::string>& ours, Deta
     now = devlink->Eswitch(DevlinkDevice::Of(pf()));
   }
   const std::string& wanted = policy().eswitch_mode;
+  const bool chosen = !wanted.empty() && !HandedOver();
+  // Of a part only what stays while claims come and go, which is what is published.
+  if (chosen && detail == Detail::kFull) {
+    for (Part& part : description.parts) part.attributes.emplace(kMode, wanted);
+  }
   if (!now) {
     if (wanted.empty()) return description;
     // The whole needs no switch.
@@ -63,7 +68,6 @@ Result<Description> DevlinkNic::Describe(const std::set<std::string>& ours, Deta
     }
     return description;
   }
-  const bool chosen = !wanted.empty() && !HandedOver();
   const std::string mode = chosen ? wanted : std::string(NameOf(*now));
   description.attributes.emplace(kMode, mode);
   if (HandedOver() && !wanted.empty() && wanted != NameOf(*now) && description.unusable.empty()) {
@@ -72,10 +76,7 @@ Result<Description> DevlinkNic::Describe(const std::set<std::string>& ours, Deta
         "somebody else's: change the mode where they are made, or leave it out here",
         NameOf(*now), wanted);
   }
-  if (detail == Detail::kFull) {
-    for (Part& part : description.parts) part.attributes.emplace(kMode, mode);
-    if (*now != EswitchMode::kLegacy) AddPortAttributes(description);
-  }
+  if (detail == Detail::kFull && *now != EswitchMode::kLegacy) AddPortAttributes(description);
   return description;
 }
 

@@ -26,6 +26,7 @@ constexpr struct {
                    {"drm_driver", "drmDriver"},
                    {"drm_version", "drmVersion"},
                    {"enforced_by", "enforcedBy"},
+                   {"eswitch_mode", "eswitchMode"},
                    {"gfx_target", "gfxTarget"},
                    {"gpu", "gpu"},
                    {"gpu_uuid", "gpuUUID"},

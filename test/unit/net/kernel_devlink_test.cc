@@ -33,8 +33,12 @@ class KernelDevlink : public testing::Test {
   void TearDown() override {
     if (!devlink_) return;
     for (const DevlinkRate& rate : devlink_->Rates(device_).value_or(std::vector<DevlinkRate>())) {
-      if (rate.port) EXPECT_TRUE(devlink_->SetLeafRate(device_, *rate.port, {.parent = ""}));
-      if (!rate.node.empty()) EXPECT_TRUE(devlink_->RemoveRateNode(device_, rate.node));
+      if (rate.port) {
+        EXPECT_TRUE(devlink_->SetLeafRate(device_, *rate.port, {.parent = ""}));
+      }
+      if (!rate.node.empty()) {
+        EXPECT_TRUE(devlink_->RemoveRateNode(device_, rate.node));
+      }
     }
     EXPECT_TRUE(devlink_->SetEswitch(device_, EswitchMode::kLegacy));
   }
