@@ -168,6 +168,9 @@ Family Xe() {
 Family AmdGpu() {
   const std::string gpu = "pci-0000-0a-00-0";
   const std::vector<Wish> other{{.device = gpu + "-cpx7"}};
+  const int64_t gib = int64_t{1} << 30;
+  hal::AcceleratorPolicy shares;
+  shares.shares = true;
   return {.name = "amdgpu",
           .board = "mi300x",
           .card = "0000:0a:00.0",
@@ -183,6 +186,11 @@ Family AmdGpu() {
                      {.name = "WholeByKernel",
                       .wishes = {{.device = gpu}},
                       .in_cdi = {"/dev/kfd", "/dev/dri/renderD128"}},
+                     {.name = "SecondShare",
+                      .wishes = {{.device = gpu, .share = {{"memory", 10 * gib}}}},
+                      .other = {{.device = gpu, .share = {{"memory", 20 * gib}}}},
+                      .policy = shares,
+                      .in_cdi = {"/dev/kfd", "--limit=drm/0000:0a:00.0/vram=10737418240"}},
                      {.name = "WholeByVfio",
                       .wishes = {{.device = gpu, .access = Access::kVfio}},
                       .in_cdi = {"/dev/vfio/vfio"}}},
