@@ -49,6 +49,27 @@ TEST_F(Commands, PrintTheSettingsOfVfs) {
   EXPECT_EQ(Do({"vf-settings", "0000:00:02.0"}).status, 1);
 }
 
+TEST_F(Commands, ChangeWhatACardTellsOfItsCondition) {
+  EXPECT_EQ(Do({"link", "0000:02:00.0", "2.5", "1"}).status, 0);
+  EXPECT_EQ(Read(kPf + "/current_link_speed"), "2.5 GT/s PCIe");
+  EXPECT_EQ(Do({"sleep", "0000:02:00.0", "on"}).status, 0);
+  EXPECT_EQ(Read(kPf + "/power/runtime_status"), "suspended");
+  EXPECT_EQ(Do({"config-gone", "0000:02:00.0"}).status, 0);
+  EXPECT_EQ(Read(kPf + "/config").substr(0, 4), "\xff\xff\xff\xff");
+  NewEvents();
+  EXPECT_EQ(Do({"recovery", "0000:02:00.0", "FAILED_RECOVERY"}).status, 0);
+  EXPECT_THAT(NewEvents(), testing::ElementsAre("change pci 0000:02:00.0"));
+}
+
+TEST_F(Commands, SayWhatACardHasNot) {
+  EXPECT_EQ(Do({"sensor", "0000:02:00.0", "temp1_input", "1"}).status, 1);
+  EXPECT_EQ(Do({"wedge", "0000:02:00.0", "rebind"}).status, 1);
+  EXPECT_EQ(Do({"halt", "0000:02:00.0"}).status, 1);
+  EXPECT_EQ(Do({"sleep", "0000:02:00.0", "maybe"}).status, 2);
+  EXPECT_EQ(Do({"link", "0000:02:00.0"}).status, 2);
+  EXPECT_EQ(Do({"xid", "0000:09:00.0", "79"}).status, 1);
+}
+
 TEST_F(Commands, PullTheCable) {
   EXPECT_EQ(Do({"carrier", "0000:02:00.0", "off"}).status, 0);
   EXPECT_EQ(Read("/sys/class/net/enp2s0f0/operstate"), "down");
