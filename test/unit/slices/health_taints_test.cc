@@ -127,14 +127,22 @@ TEST_F(HealthTaintWritesTest, ComeAndGoInOneWriteEachAndKeepTheTimeOfThoseThatSt
   const std::string time = Stored("pci-0000-01-00-0-vf0")->taints[0].time_added;
   EXPECT_NE(time, "");
 
-  Pass(seconds(100));
+  std::string body;
+  server_.fault = [&body](const kube::ApiRequest& request) -> std::optional<kube::ApiResult> {
+    if (request.method == "PUT") body = request.body;
+    return std::nullopt;
+  };
   SetFindings(cards_[0], {{Severity::kNoExecute, "Lost"}, {Severity::kNoSchedule, "TooHot"}});
   EXPECT_EQ(Change(), 1U);
   const auto& both = Stored("pci-0000-01-00-0-vf0")->taints;
   ASSERT_THAT(both, SizeIs(2));
   EXPECT_EQ(both[0].value, "Lost");
-  EXPECT_NE(both[0].time_added, time);
   EXPECT_EQ(both[1].time_added, time);
+  // What stays is sent with its time, what is new without one: that is the server's.
+  const auto sent = DecodeSlice(body);
+  ASSERT_TRUE(sent.has_value());
+  EXPECT_EQ(sent->content.devices.at(0).taints.at(0).time_added, "");
+  EXPECT_EQ(sent->content.devices.at(0).taints.at(1).time_added, time);
 
   SetFindings(cards_[0], {});
   EXPECT_EQ(Change(), 1U);
