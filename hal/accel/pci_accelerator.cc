@@ -110,7 +110,7 @@ Result<Description> PciAccelerator::DescribeFunction(const std::set<std::string>
   }
   description.attributes.emplace("driver", now.driver);
   if (!in_host_use_.empty()) {
-    description.unusable = fmt::format("the host needs it: {}", in_host_use_);
+    description.unusable = fmt::format("it is in use: {}", in_host_use_);
   } else if (!policy_.enabled) {
     description.unusable = "the configuration keeps drapci off it (enabled: false)";
   }
