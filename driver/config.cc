@@ -103,6 +103,8 @@ class Reader : private ConfigFields {
         Field{"kubernetes",
               [&](const YamlNode& v, int line) { ReadKubernetes(v, line, config.kubernetes); }},
         Field{"accelerators", [&](const YamlNode& v, int line) { Rules(v, line, config); }},
+        Field{"health", [&](const YamlNode& v,
+                            int line) { ReadHealthConfig(v, line, config.health, errors()); }},
     };
     Map(root, root.line, "the file", fields);
     if (binding_line_ != 0 && !config.kubernetes.watch_claims) {
@@ -118,8 +120,6 @@ class Reader : private ConfigFields {
     constexpr std::string_view kAllowed =
         "a DNS subdomain in lower case that begins with a letter, at most 63 bytes";
     const std::string* text = Scalar("driverName", value, line, kAllowed);
-        Field{"health", [&](const YamlNode& v,
-                            int line) { ReadHealthConfig(v, line, config.health, errors()); }},
     if (text == nullptr) return;
     // It is the vendor of CDI names too, which begin with a letter.
     if (!IsDnsSubdomain(*text, 63) || text->front() < 'a') {
@@ -191,6 +191,8 @@ class Reader : private ConfigFields {
                return !text.empty() && text.size() <= 32 &&
                       std::ranges::all_of(text, [](char c) { return IsLowerAlnum(c) || c == ';'; });
              }),
+        Choice<std::string>("eswitchMode", rule.policy.eswitch_mode,
+                            {{"legacy", "legacy"}, {"switchdev", "switchdev"}}),
         Field{"workQueues",
               [&](const YamlNode& v, int line) {
                 queues_line = line;
@@ -209,8 +211,6 @@ class Reader : private ConfigFields {
              "a rule needs match: address, vendor, device or class, or {} for every function");
     }
     if (count_line != 0 && rule.policy.vfs == Vfs::kExisting) {
-        Choice<std::string>("eswitchMode", rule.policy.eswitch_mode,
-                            {{"legacy", "legacy"}, {"switchdev", "switchdev"}}),
       Report(count_line, "vfCount has no meaning with vfs: existing; leave one of them out");
     }
     if (queues_line != 0 && rule.policy.vfs == Vfs::kExisting) {

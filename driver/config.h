@@ -50,10 +50,10 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   int step_timeout_seconds = 30;  // deadline of one step
   std::vector<AcceleratorRule> accelerators;
+  HealthConfig health;
 
   NetworkDevices network_devices = NetworkDevices::kHook;
   std::string hook = kDefaultHook;  // the program
-  HealthConfig health;
 
   struct Kubernetes {
     std::string kubeconfig;     // empty: none, unless the daemon runs in a pod
