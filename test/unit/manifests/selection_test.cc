@@ -78,9 +78,9 @@ struct Choice {
 
 const Choice kChoices[] = {
     {"accelerator.dra.pci", "(?!.*-shared/).*-[0-9a-f]{2}-[0-9]"},
-    {"vf.dra.pci", "(sriov-nic|mixed-small)/.*-vf[0-9]+"},
-    {"vf-vfio.dra.pci", "(sriov-nic|mixed-small)/.*-vf[0-9]+"},
-    {"vf-vlan42", "(sriov-nic|mixed-small)/.*-vf[0-9]+"},
+    {"vf.dra.pci", "(sriov-nic|mixed-small|smartnic)/.*-vf[0-9]+"},
+    {"vf-vfio.dra.pci", "(sriov-nic|mixed-small|smartnic)/.*-vf[0-9]+"},
+    {"vf-vlan42", "(sriov-nic|mixed-small|smartnic)/.*-vf[0-9]+"},
     {"nic-share.dra.pci", "sriov-nic-shared/pci-0000-02-00-0"},
     {"gpu.dra.pci",
      "(dgx-h100/pci-0000-1b-00-0|mi300x/pci-0000-0a-00-0|xe/pci-0000-3a-00-0|"
@@ -88,7 +88,7 @@ const Choice kChoices[] = {
     {"mig.dra.pci", "dgx-h100/.*-[1-7]g-[0-9]+gb(-me)?-[0-7]"},
     {"amd-partition.dra.pci", "mi300x/.*-[dqc]px[0-7]"},
     {"gpu-vf.dra.pci", "xe/.*-vf[0-9]+"},
-    {"gpu-share.dra.pci", "xe-shared/pci-0000-3a-00-0"},
+    {"gpu-share.dra.pci", "(xe-shared/pci-0000-3a-00-0|mi300x-shared/pci-0000-0a-00-0)"},
     {"fpga-slot.dra.pci", "dfl-fpga/.*-slot[0-9]"},
     {"dsa-queue.dra.pci", "dsa/pci-0000-6a-01-0-wq[0-3]"},
     {"dsa-share.dra.pci", "dsa/pci-0000-6a-01-0-wq[4-7]"},
