@@ -328,6 +328,17 @@ TEST(Config, AcceptsValuesAtTheirLimits) {
   }
 }
 
+TEST(Config, ReadsTheModeOfAnEmbeddedSwitch) {
+  const Config config = Good(
+      "accelerators:\n- match: {}\n  eswitchMode: switchdev\n- match: {}\n  eswitchMode: legacy\n"
+      "- match: {}\n");
+  EXPECT_EQ(config.accelerators.at(0).policy.eswitch_mode, "switchdev");
+  EXPECT_EQ(config.accelerators.at(1).policy.eswitch_mode, "legacy");
+  EXPECT_EQ(config.accelerators.at(2).policy.eswitch_mode, "");
+  EXPECT_THAT(Errors("accelerators: [{match: {}, eswitchMode: bridge}]"),
+              ElementsAre(HasSubstr("legacy, switchdev")));
+}
+
 TEST(Config, ReadsHowADmaAcceleratorIsDivided) {
   const Config config = Good(
       "accelerators:\n- match: {}\n  services: sym;asym\n  workQueues:\n"
@@ -341,17 +352,6 @@ TEST(Config, ReadsHowADmaAcceleratorIsDivided) {
   EXPECT_TRUE(config.accelerators.at(1).policy.work_queues.empty());
   const std::pair<std::string_view, std::string_view> cases[] = {
       {"workQueues: 8", "workQueues must be a list"},
-TEST(Config, ReadsTheModeOfAnEmbeddedSwitch) {
-  const Config config = Good(
-      "accelerators:\n- match: {}\n  eswitchMode: switchdev\n- match: {}\n  eswitchMode: legacy\n"
-      "- match: {}\n");
-  EXPECT_EQ(config.accelerators.at(0).policy.eswitch_mode, "switchdev");
-  EXPECT_EQ(config.accelerators.at(1).policy.eswitch_mode, "legacy");
-  EXPECT_EQ(config.accelerators.at(2).policy.eswitch_mode, "");
-  EXPECT_THAT(Errors("accelerators: [{match: {}, eswitchMode: bridge}]"),
-              ElementsAre(HasSubstr("legacy, switchdev")));
-}
-
       {"workQueues: [8]", "must be a map"},
       {"workQueues: [{mode: both}]", "allowed: dedicated, shared"},
       {"workQueues: [{size: 0}]", "allowed: 1 to 65535 entries"},
