@@ -14,7 +14,7 @@ constexpr size_t kMaxFiles = 4096;
 
 bool IsHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
-// Whether there is a UUID in the text, as Kubernetes writes those of its objects.
+// Whether there is a UUID in the text, as clusters give them to claims.
 bool NamesClaim(std::string_view name) {
   constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
   for (size_t at = 0; at + kForm.size() <= name.size(); ++at) {

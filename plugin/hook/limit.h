@@ -20,7 +20,7 @@ struct MemoryLimit {
   static std::optional<MemoryLimit> Parse(std::string_view text);  // "REGION=BYTES"
 };
 
-// Where the hierarchy of control groups of version 2 is mounted: "/sys/fs/cgroup". kUnsupported
+// Where the hierarchy of control groups of version 2 is mounted, mostly /sys/fs/cgroup. kUnsupported
 // where there is none.
 Result<std::string> UnifiedHierarchy(const hal::Sysfs& files);
 
