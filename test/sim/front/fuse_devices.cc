@@ -13,6 +13,13 @@ namespace {
 constexpr std::string_view kRoot = "/.devices";
 constexpr std::string_view kShared = "/.devices/shared", kAlone = "/.devices/alone";
 
+// "/dev/dri"
+bool IsDirectory(const Kernel& kernel, const std::string& path) {
+  const std::vector<DeviceNode> nodes = kernel.Nodes();
+  return std::ranges::any_of(
+      nodes, [&](const DeviceNode& each) { return each.path.starts_with(path + "/"); });
+}
+
 iovec There(uint64_t address, size_t size) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of another process.
   return {.iov_base = reinterpret_cast<void*>(address), .iov_len = size};
@@ -39,7 +46,8 @@ int StatRelayed(const Kernel& kernel, std::string_view path, struct stat& status
   const bool node = relayed && kernel.ServesNode(relayed->node);
   constexpr std::string_view kDirectories[] = {kRoot, kShared, "/.devices/shared/dev", kAlone,
                                                "/.devices/alone/dev"};
-  const bool directory = std::ranges::find(kDirectories, path) != std::end(kDirectories);
+  const bool directory = std::ranges::find(kDirectories, path) != std::end(kDirectories) ||
+                         (relayed && !node && IsDirectory(kernel, relayed->node));
   if (!node && !directory) return -ENOENT;
   status.st_mode = node ? S_IFREG | 0600 : S_IFDIR | 0700;
   status.st_nlink = node ? 1 : 2;

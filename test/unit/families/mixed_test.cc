@@ -64,13 +64,23 @@ class Mixed : public testing::Test {
  protected:
   Mixed()
       : world_(MixedConfig(), [](sim::Kernel& kernel) { Insert(kernel, "mixed"); }),
+        gpus_(world_.machine.kernel, [this] { return MayChangeGpu(); }),
         images_(image_dir_.path(), ::getuid()) {
+    world_.host.nvml = &gpus_;
     ::umask(022);
     for (const auto& [name, content] : Images()) image_dir_.Put(name, content);
     world_.host.images = &images_;
     if (const char* seed = std::getenv("DRAPCI_SEED")) {
       random_.seed(ParseInt<unsigned>(seed).value_or(1));
     }
+  }
+
+  ~Mixed() override { world_.manager.reset(); }
+
+  Result<> MayChangeGpu() {
+    if (!world_.fuse.Spend()) return Fail(Error::FromErrno(EIO, "power cut"));
+    if (refuse_gpu_call_.exchange(false)) return Fail(Code::kIo, "the GPU refuses this call");
+    return {};
   }
 
   int Roll(int sides) { return std::uniform_int_distribution<>(0, sides - 1)(random_); }
@@ -132,7 +142,7 @@ class Mixed : public testing::Test {
   // Something goes wrong in the coming round.
   void Provoke() {
     sim::Kernel& kernel = world_.machine.kernel;
-    switch (Roll(10)) {
+    switch (Roll(11)) {
       case 0: world_.fuse.BlowAfter(Roll(40)); break;
       case 1:
       case 2:
@@ -144,12 +154,14 @@ class Mixed : public testing::Test {
         std::ignore = kernel.Unplug(pulled_.back());
         break;
       }
+      case 4: refuse_gpu_call_ = true; break;
       default: break;
     }
   }
   // And is over: a dead daemon starts, what was pulled comes back.
   void Recover() {
     world_.machine.kernel.ClearFaults();
+    refuse_gpu_call_ = false;
     std::set<std::string> back;
     if (Roll(3) == 0) {
       for (const hal::PciAddress& card : std::exchange(pulled_, {})) {
@@ -212,7 +224,7 @@ class Mixed : public testing::Test {
     attributes = std::regex_replace(attributes, kNumber, "$1");
     std::vector<std::string_view> lines = Split(attributes, '\n');
     std::ranges::sort(lines);
-    return fmt::format("{}{}", world_.Hardware(), fmt::join(lines, "\n"));
+    return fmt::format("{}{}{}", world_.Hardware(), gpus_.Dump(), fmt::join(lines, "\n"));
   }
 
   void ExpectNothingGivenTwice() {
@@ -249,6 +261,8 @@ class Mixed : public testing::Test {
   }
 
   driver::World world_;
+  sim::SimulatedGpus gpus_;
+  std::atomic<bool> refuse_gpu_call_ = false;
   const TemporaryDirectory image_dir_;
   hal::ImageStore images_;
   std::mt19937 random_{1};
@@ -283,7 +297,8 @@ TEST_F(Mixed, AThousandRandomClaimsLeaveNothingBehind) {
   }
   EXPECT_THAT(world_.Verify(), IsEmpty());
   EXPECT_EQ(State(), before);
-  for (const char* family : {"amdgpu", "dfl", "function", "idxd", "qat", "sriov", "xe"}) {
+  for (const char* family :
+       {"amdgpu", "dfl", "drm", "function", "idxd", "nvidia", "qat", "sriov", "xe"}) {
     if (kEvery == 1) {
       EXPECT_GT(held_[family], 0) << family;
     }
