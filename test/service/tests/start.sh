@@ -10,7 +10,7 @@ in_sandbox() { nsenter --target "$(property MainPID)" --mount "$@"; }
 holds "the machine is up, with no unit failed" same "$(systemctl is-system-running --wait)" running
 holds "the service said that it is ready" property_is ActiveState active
 holds "nothing had to be tried twice" property_is NRestarts 0
-holds "its status is shown" prints 'Status: "serving"' systemctl status $unit
+holds "its status is shown" prints 'Status: "serving: 1 card' systemctl status $unit
 holds "the journal says what it has" \
   prints 'is ready: 1 accelerators, 0 claims held' journalctl --output cat -u $unit
 holds_soon "udev has seen the card, as at every boot" exists "/run/udev/data/+pci:$pf_address"
