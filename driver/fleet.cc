@@ -183,7 +183,9 @@ bool Fleet::Update(const std::string& name, const std::optional<Facts>& facts, b
     const std::lock_guard lock(mutex_);
     const auto unit = units_.find(name);
     if (unit != units_.end() && unit->second.facts) {
-      arrived = unit->second.facts->function.driver.empty() && !facts->function.driver.empty();
+      const hal::PciFunction& before = unit->second.facts->function;
+      arrived = (before.driver.empty() && !facts->function.driver.empty()) ||
+                !hal::SameIdentity(hal::CardIdentity(before), hal::CardIdentity(facts->function));
     }
     if (unit != units_.end() && unit->second.facts && SameCard(*unit->second.facts, *facts)) {
       const bool has_drm = unit->second.facts->function.has_drm;

@@ -51,7 +51,7 @@ class Fleet {
 
   // In the lane: `facts` are what the last scan found, nothing when the card is not there any more.
   // A card that went while `held` stays listed as gone.
-  // True when it is there now and was not before, or had no driver before.
+  // True when it is there now and was not before, had no driver before, or was another card.
   bool Update(const std::string& name, const std::optional<Facts>& facts, bool held);
   // In the lane: reads the accelerator anew.
   void Refresh(const std::string& name);
