@@ -54,10 +54,11 @@ TEST_F(Writes, AreTheFewestThatEachEventNeeds) {
     const auto vf = api_.Device(card() + "-vf0");
     return vf && !vf->value("taints", Json::array()).empty();
   };
+  // The claim's condition and an Event on the node go with it.
   Count(
-      "a taint: a card pulled while held", 1, 0, [this] { Inject({"unplug", address()}); },
+      "a taint: a card pulled while held", 1, 2, [this] { Inject({"unplug", address()}); },
       tainted);
-  Count("its end: the card plugged again", 1, 0, [this] { Inject({"plug", address()}); }, present);
+  Count("its end: the card plugged again", 1, 2, [this] { Inject({"plug", address()}); }, present);
   Count("an unprepare", 0, 0, [&] { EXPECT_EQ(Unprepare(claim), ""); }, [] { return true; });
   Count(
       "two idle seconds", 0, 0,
