@@ -123,6 +123,7 @@ network() {
   nsenter --net --target "$container" ip link set eth0 netns $$ name enp2s0v0
   check "it can come back" same "$(net_of $vf)" "enp2s0v0 "
   ip link set enp2s0v0 netns "$container" name eth0
+  check "and go again" same "$(net_of $vf)" ""
   kill -9 "$container"
   wait "$container" 2>/dev/null
   check "it comes home when its namespace ends, with the name it had there" \

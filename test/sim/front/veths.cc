@@ -263,6 +263,12 @@ void Veths::Sync() {
   for (int id : Drain()) {
     auto now = Locate(id);
     if (now) {
+      {
+        // What happens in a namespace is heard only once this one has a number for it, which asking
+        // gives it: a name that was given before then is known from here alone.
+        std::lock_guard lock(table_mutex_);
+        if (auto known = table_.find(id); known != table_.end()) known->second.name = now->name;
+      }
       kernel_->InterfaceIs(*now);
       continue;
     }
