@@ -20,12 +20,12 @@ using Time = std::chrono::steady_clock::time_point;
 const std::vector<std::string> kPorts = {"0000:00:01.0", "0000:00:02.0"};
 constexpr size_t kCards = 64;
 
-// What udev says of PCI functions, as the daemon hears it.
+// What the kernel says of PCI functions, as the daemon hears it where there is no udevd.
 class Events {
  public:
   Events()
       : udev_(udev_new(), udev_unref),
-        monitor_(udev_monitor_new_from_netlink(udev_.get(), "udev"), udev_monitor_unref) {
+        monitor_(udev_monitor_new_from_netlink(udev_.get(), "kernel"), udev_monitor_unref) {
     udev_monitor_filter_add_match_subsystem_devtype(monitor_.get(), "pci", nullptr);
     udev_monitor_set_receive_buffer_size(monitor_.get(), 1 << 24);
     EXPECT_EQ(udev_monitor_enable_receiving(monitor_.get()), 0);
