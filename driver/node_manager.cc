@@ -121,8 +121,8 @@ void NodeManager::Unprepare(std::string uid, std::function<void(Result<>)> done)
         accelerator = record->second.holdings.front().accelerator;
       }
     }
-    done = Observed(*observer_, Observer::Work::kUnprepare, std::move(accelerator),
-                    std::move(done));
+    done =
+        Observed(*observer_, Observer::Work::kUnprepare, std::move(accelerator), std::move(done));
   }
   SubmitForClaim(uid, {}, [this, uid, done = std::move(done)] {
     done(stopping_ ? Result<>(std::unexpected(Stopping())) : UnprepareNow(uid));

@@ -113,13 +113,13 @@ Result<> Server::Serve(ListeningSockets& sockets, const std::string& version) {
                                               cluster_.get());
   feed_ = std::make_unique<health::HealthFeed>(manager, clock_, node_name_,
                                                [this](const auto& snapshot) { Looked(snapshot); });
-  control_ = std::make_unique<ControlService>(manager,
-                                              DaemonInfo{.version = version,
-                                                         .driver_name = config_.driver_name,
-                                                         .node_name = node_name_,
-                                                         .event_source = events_->Source()},
-                                              [this](const auto& done) { done(Slices()); },
-                                              node_->monitor());
+  control_ = std::make_unique<ControlService>(
+      manager,
+      DaemonInfo{.version = version,
+                 .driver_name = config_.driver_name,
+                 .node_name = node_name_,
+                 .event_source = events_->Source()},
+      [this](const auto& done) { done(Slices()); }, node_->monitor());
   const std::string& path = config_.control_socket;
   DRAPCI_CHECK(MakeDirectories(path.substr(0, path.rfind('/')), 0755));
   DRAPCI_TRY(

@@ -20,8 +20,8 @@ struct MemoryLimit {
   static std::optional<MemoryLimit> Parse(std::string_view text);  // "REGION=BYTES"
 };
 
-// Where the hierarchy of control groups of version 2 is mounted, mostly /sys/fs/cgroup. kUnsupported
-// where there is none.
+// Where the hierarchy of control groups of version 2 is mounted, mostly /sys/fs/cgroup.
+// kUnsupported where there is none.
 Result<std::string> UnifiedHierarchy(const hal::Sysfs& files);
 
 // Writes the limits to the control group of the process `pid`, and reads them back: it and what it

@@ -97,7 +97,8 @@ class Kernel {
   // A vfio driver also makes /dev/vfio/vfio. kConflict when the name is taken.
   Result<> AddDriver(const DriverSpec& driver);
   // Puts a function in: it appears, matches a driver and is bound, as at boot or on hot-plug; one
-  // that was unplugged there is forgotten. kConflict when the address is taken, kInvalid when the parent is missing.
+  // that was unplugged there is forgotten. kConflict when the address is taken, kInvalid when the
+  // parent is missing.
   Result<> AddFunction(FunctionSpec function);
   // Takes a function out by surprise, with everything below it and its VFs. It keeps its spec for
   // Plug.
