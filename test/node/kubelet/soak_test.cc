@@ -61,10 +61,8 @@ class Soak : public KubeletNode {
     EXPECT_TRUE(done && done->code == 0) << fmt::format("{}", fmt::join(words, " "));
   }
 
-  // Prepares and unprepares VFs of one card until `stop`; a card that is pulled refuses, which is
-  // right.
-  void Work(size_t card, const std::atomic<bool>& stop) {
-    KubeletClient<V1> kubelet(Service());
+  // For four VFs of one card, every other one through vfio.
+  std::vector<ClaimObject> ClaimsOn(size_t card) {
     const std::string device = DeviceNameOf(PhysicalFunctions().at(card));
     std::vector<ClaimObject> claims;
     for (int vf = 0; vf < 4; ++vf) {
@@ -74,6 +72,13 @@ class Soak : public KubeletNode {
                .results = {{.request = "nic", .device = fmt::format("{}-vf{}", device, vf)}},
                .vfio = vf % 2 == 1}));
     }
+    return claims;
+  }
+
+  // Prepares and unprepares VFs of one card until `stop`; a card that is pulled refuses, which is
+  // right.
+  void Work(size_t card, const std::vector<ClaimObject>& claims, const std::atomic<bool>& stop) {
+    KubeletClient<V1> kubelet(Service());
     for (size_t n = 0; !stop; ++n) {
       const ClaimObject& claim = claims[n % claims.size()];
       V1::PrepareResponse prepared;
@@ -124,10 +129,12 @@ TEST_F(Soak, LeavesWhatTheDaemonHoldsOfTheMachineFlat) {
   worked.resize(kWorked);
   std::atomic<bool> stop = false;
   Usage before;
+  std::vector<std::vector<ClaimObject>> claims;  // the last of them on a card that is pulled
+  for (size_t card = 0; card < kWorked + 1; ++card) claims.push_back(ClaimsOn(card));
   {
     std::vector<std::jthread> threads;
-    for (size_t card = 0; card < kWorked + 1; ++card) {  // the last of them on one that is pulled
-      threads.emplace_back([this, card, &stop] { Work(card, stop); });
+    for (size_t card = 0; card < claims.size(); ++card) {
+      threads.emplace_back([this, card, &claims, &stop] { Work(card, claims[card], stop); });
     }
     threads.emplace_back([this, &pulled, &stop] { PullAndPlug(pulled, stop); });
     threads.emplace_back([this, &worked, &stop] { MakeNoise(worked, stop); });
