@@ -17,7 +17,7 @@ struct ContainerMount {
 
 // A network interface that moves into the container.
 struct ContainerInterface {
-  std::string address;         // of its PCI function: "0000:02:10.6"
+  std::string address;         // of its PCI function, "0000:02:10.6", or place: "0000:03:00.0/sf3"
   std::string host_name, mac;  // now
   std::string name;            // in the container
   std::optional<int64_t> mtu;

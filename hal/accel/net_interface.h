@@ -1,5 +1,5 @@
-// Where the network interface of a PCI function is: at home, which is drapci's own network
-// namespace, or away in another one; and bringing it home.
+// Where the network interface of a PCI function, or of a sub-function of one, is: at home, which is
+// drapci's own network namespace, or away in another one; and bringing it home.
 //
 // Any thread. Waits by event.
 #pragma once
@@ -12,7 +12,7 @@
 #include "hal/base/unique_fd.h"
 #include "hal/net/link.h"
 #include "hal/os/host.h"
-#include "hal/pci/address.h"
+#include "hal/pci/device_place.h"
 
 namespace drapci::hal {
 
@@ -24,14 +24,14 @@ struct HomeInterface {
 
 // The function's interface, by /sys: three small reads. Of several it is the first that is none of
 // a switch's ports for other functions (phys_port_name "pf0vf3"). Nothing when it has none here.
-Result<std::optional<HomeInterface>> FindAtHome(const Sysfs& sysfs, const PciAddress& address);
+Result<std::optional<HomeInterface>> FindAtHome(const Sysfs& sysfs, const DevicePlace& place);
 
 // Whether it is a port through which the card's switch reaches another function: "pf0vf3",
 // "c1pf0", "pf0sf88" (phys_port_name).
 bool IsRepresentor(const Sysfs& sysfs, const std::string& interface);
 
 // Whether a driver is bound that makes network interfaces; never a vfio driver.
-Result<bool> MayHaveInterface(const Sysfs& sysfs, const PciAddress& address);
+Result<bool> MayHaveInterface(const Sysfs& sysfs, const DevicePlace& place);
 
 struct AwayInterface {
   UniqueFd name_space;  // keeps the namespace alive
@@ -40,16 +40,16 @@ struct AwayInterface {
 
 // Looks into every other network namespace, by IFLA_PARENT_DEV_NAME; a namespace that cannot be
 // entered is passed over. Costs a look at every process.
-Result<std::optional<AwayInterface>> FindAway(Host& host, const PciAddress& address);
+Result<std::optional<AwayInterface>> FindAway(Host& host, const DevicePlace& place);
 
 // The interface, as soon as it is at home: what a driver makes and what a dying namespace gives
 // back comes late. kTimeout.
-Result<HomeInterface> WaitAtHome(Host& host, const PciAddress& address, MonotonicTime deadline);
+Result<HomeInterface> WaitAtHome(Host& host, const DevicePlace& place, MonotonicTime deadline);
 
 // Moves the function's interface to drapci's own namespace as `name`; or, where that name is taken
 // there, under another one. Returns when it is there. From a namespace that has just ended the
 // kernel itself brings it, after a while. kGone when no driver makes an interface for the function.
-Result<HomeInterface> BringHome(Host& host, const PciAddress& address, std::string_view name,
+Result<HomeInterface> BringHome(Host& host, const DevicePlace& place, std::string_view name,
                                 MonotonicTime deadline);
 
 // Gives it another name, also while it is up. kConflict, naming both, when another interface has

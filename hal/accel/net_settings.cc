@@ -150,23 +150,22 @@ class InterfaceSetting : public Setting {
   explicit InterfaceSetting(Host& host) : host_(host) {}
 
   Result<std::string> Probe(std::string_view target) const override {
-    DRAPCI_TRY(const PciAddress address, Find(target));
-    DRAPCI_TRY(const std::optional<HomeInterface> home, FindAtHome(host_.sysfs, address));
+    DRAPCI_TRY(const DevicePlace place, Find(target));
+    DRAPCI_TRY(const std::optional<HomeInterface> home, FindAtHome(host_.sysfs, place));
     if (home) return InterfaceState{.name = home->name, .mtu = home->mtu}.ToString();
-    DRAPCI_TRY(const bool may, MayHaveInterface(host_.sysfs, address));
+    DRAPCI_TRY(const bool may, MayHaveInterface(host_.sysfs, place));
     if (!may) return std::string(kNoInterface);
-    DRAPCI_TRY(const std::optional<AwayInterface> away, FindAway(host_, address));
+    DRAPCI_TRY(const std::optional<AwayInterface> away, FindAway(host_, place));
     return std::string(away ? kAwayInterface : kNoInterface);
   }
 
   Result<> Apply(std::string_view target, std::string_view value, MonotonicTime deadline) override {
-    DRAPCI_TRY(const PciAddress address, Find(target));
+    DRAPCI_TRY(const DevicePlace place, Find(target));
     if (value == kNoInterface || value == kAwayInterface) return {};
     const auto state =
         value == kAnyInterface ? std::optional(InterfaceState()) : InterfaceState::Parse(value);
     if (!state) return BadValue(kInterfaceSetting, value);
-    return state->name.empty() ? Meet(address, *state, deadline)
-                               : Restore(address, *state, deadline);
+    return state->name.empty() ? Meet(place, *state, deadline) : Restore(place, *state, deadline);
   }
 
   bool Satisfies(std::string_view value, std::string_view want_text) const override {
@@ -182,10 +181,15 @@ class InterfaceSetting : public Setting {
   }
 
  private:
-  Result<PciAddress> Find(std::string_view target) const {
+  Result<DevicePlace> Find(std::string_view target) const {
+    if (const auto place = DevicePlace::Parse(target); place && place->sf) {
+      DRAPCI_CHECK(place->Path(host_.sysfs));
+      return *place;
+    }
     const auto place = FunctionPlace::Parse(target);
     if (!place) return BadTarget(kInterfaceSetting, target);
-    return place->Find(host_.sysfs);
+    DRAPCI_TRY(const PciAddress address, place->Find(host_.sysfs));
+    return DevicePlace(address);
   }
 
   Result<> SetMtu(const HomeInterface& now, const InterfaceState& want) const {
@@ -196,29 +200,29 @@ class InterfaceSetting : public Setting {
   }
 
   // A wish, for the interface of a driver that may just have been bound.
-  Result<> Meet(const PciAddress& address, const InterfaceState& want, MonotonicTime deadline) {
-    DRAPCI_TRY(const std::optional<HomeInterface> home, FindAtHome(host_.sysfs, address));
+  Result<> Meet(const DevicePlace& place, const InterfaceState& want, MonotonicTime deadline) {
+    DRAPCI_TRY(const std::optional<HomeInterface> home, FindAtHome(host_.sysfs, place));
     if (home) return SetMtu(*home, want);
-    DRAPCI_TRY(const bool may, MayHaveInterface(host_.sysfs, address));
+    DRAPCI_TRY(const bool may, MayHaveInterface(host_.sysfs, place));
     if (!may) {
       return Fail(Code::kConflict,
-                  fmt::format("no driver makes a network interface for {}", address.ToString()));
+                  fmt::format("no driver makes a network interface for {}", place.ToString()));
     }
     {
-      DRAPCI_TRY(const std::optional<AwayInterface> away, FindAway(host_, address));
+      DRAPCI_TRY(const std::optional<AwayInterface> away, FindAway(host_, place));
       if (away) return {};  // whoever took it has got it as it was wished for
     }
-    DRAPCI_TRY(const HomeInterface made, WaitAtHome(host_, address, deadline));
+    DRAPCI_TRY(const HomeInterface made, WaitAtHome(host_, place, deadline));
     return SetMtu(made, want);
   }
 
-  Result<> Restore(const PciAddress& address, const InterfaceState& want, MonotonicTime deadline) {
-    DRAPCI_TRY(const HomeInterface home, BringHome(host_, address, want.name, deadline));
+  Result<> Restore(const DevicePlace& place, const InterfaceState& want, MonotonicTime deadline) {
+    DRAPCI_TRY(const HomeInterface home, BringHome(host_, place, want.name, deadline));
     DRAPCI_CHECK(SetMtu(home, want));
     auto renamed = Rename(host_, home, want.name);
     if (!renamed) {
       return Fail(std::move(renamed).error().Within(
-          fmt::format("network interface of {}", address.ToString())));
+          fmt::format("network interface of {}", place.ToString())));
     }
     return {};
   }

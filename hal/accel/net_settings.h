@@ -8,7 +8,8 @@
 //   net.up         target: PF; value: "up" or "down". Most drivers take VF settings only while the
 //                  PF is up; Apply "up" waits for the carrier too, for a while, since a rate needs
 //                  a link speed.
-//   net.interface  target: function by place; value: "name=enp2s0v3 mtu=1500", "away" (it is in
+//   net.interface  target: function or sub-function by place; value: "name=enp2s0v3 mtu=1500",
+//   "away" (it is in
 //                  another network namespace) or "none" (it has none); as a wish "mtu=9000" or
 //                  "any". Going back to a value brings the interface home, under its old name, from
 //                  whatever namespace it is in. Where another interface has taken that name, it

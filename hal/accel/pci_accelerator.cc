@@ -64,7 +64,7 @@ std::string EnvironmentSuffix(std::string_view accelerator, std::string_view par
 
 // Waits until all of the nodes that `find` tells are in /dev.
 Result<std::vector<std::string>> WaitForNodes(
-    Host& host, const PciAddress& address,
+    Host& host, const DevicePlace& place,
     const std::function<Result<std::vector<std::string>>()>& find, MonotonicTime deadline) {
   Result<std::vector<std::string>> nodes;
   std::vector<std::string> missing;
@@ -81,7 +81,7 @@ Result<std::vector<std::string>> WaitForNodes(
       deadline);
   if (!nodes || there) return nodes;
   return Fail(Code::kTimeout, fmt::format("device nodes {} of {} did not appear in time",
-                                          fmt::join(missing, ", "), address.ToString()));
+                                          fmt::join(missing, ", "), place.ToString()));
 }
 
 }  // namespace
@@ -172,22 +172,32 @@ Result<ContainerEdits> PciAccelerator::EditsOf(const PciAddress& address,
     return Fail(Code::kConflict, fmt::format("{} is bound to {}, which is not the access asked for",
                                              address.ToString(), now.driver));
   }
+  if (request.access == Access::kKernel) {
+    return KernelEditsOf(address, address.ToString(), request, deadline);
+  }
   ContainerEdits edits;
   edits.address = address.ToString();
   edits.environment.emplace(Variable("DEVICE", request.part), address.ToString());
-  if (request.access == Access::kVfio) {
-    DRAPCI_TRY(edits.device_nodes, VfioNodes(host_, address, deadline));
-    for (const std::string& node : edits.device_nodes) {
-      if (node == "/dev/vfio/vfio" || node == "/dev/iommu") continue;
-      edits.environment.emplace(Variable("VFIO", request.part), BaseName(node));
-    }
-    return edits;
+  DRAPCI_TRY(edits.device_nodes, VfioNodes(host_, address, deadline));
+  for (const std::string& node : edits.device_nodes) {
+    if (node == "/dev/vfio/vfio" || node == "/dev/iommu") continue;
+    edits.environment.emplace(Variable("VFIO", request.part), BaseName(node));
   }
-  DRAPCI_TRY(
-      edits.device_nodes,
-      WaitForNodes(host_, address, [&] { return DeviceNodes(host_.sysfs, address); }, deadline));
-  AddRdma(host_, address.SysfsPath(), Variable("RDMA", request.part), edits);
-  DRAPCI_TRY(edits.interfaces, InterfacesOf(address, request, deadline));
+  return edits;
+}
+
+Result<ContainerEdits> PciAccelerator::KernelEditsOf(const DevicePlace& place,
+                                                     std::string_view name,
+                                                     const PartRequest& request,
+                                                     MonotonicTime deadline) const {
+  ContainerEdits edits;
+  edits.address = place.function.ToString();
+  edits.environment.emplace(Variable("DEVICE", request.part), name);
+  DRAPCI_TRY(const std::string path, place.Path(host_.sysfs));
+  DRAPCI_TRY(edits.device_nodes,
+             WaitForNodes(host_, place, [&] { return DeviceNodes(host_.sysfs, place); }, deadline));
+  AddRdma(host_, path, Variable("RDMA", request.part), edits);
+  DRAPCI_TRY(edits.interfaces, InterfacesOf(place, request, deadline));
   std::vector<std::string> names;
   for (const ContainerInterface& each : edits.interfaces) names.push_back(each.name);
   if (request.network && request.network->stay) edits.interfaces.clear();
@@ -215,16 +225,16 @@ Result<ContainerEdits> PciAccelerator::EditsOfNodes(std::string_view part,
   return edits;
 }
 
-Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(const PciAddress& address,
+Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(const DevicePlace& place,
                                                                      const PartRequest& request,
                                                                      MonotonicTime deadline) const {
-  Result<std::vector<std::string>> names = NetworkInterfaces(host_.sysfs, address);
+  Result<std::vector<std::string>> names = NetworkInterfaces(host_.sysfs, place);
   // Some drivers register their interface a while after they are bound (iavf); who asks for nothing
   // of it does not wait.
   if (request.network && !request.network->stay) {
     host_.events.WaitUntil(
         [&] {
-          names = NetworkInterfaces(host_.sysfs, address);
+          names = NetworkInterfaces(host_.sysfs, place);
           return !names || !names->empty();
         },
         deadline);
@@ -233,9 +243,10 @@ Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(const PciAd
   // Those are the host's way to others.
   std::erase_if(*names, [&](const std::string& name) { return IsRepresentor(host_.sysfs, name); });
   std::vector<ContainerInterface> interfaces;
+  DRAPCI_TRY(const std::string path, place.Path(host_.sysfs));
   for (const std::string& name : *names) {
-    const auto mac = host_.sysfs.Read(fmt::format("{}/net/{}/address", address.SysfsPath(), name));
-    interfaces.push_back({.address = address.ToString(),
+    const auto mac = host_.sysfs.Read(fmt::format("{}/net/{}/address", path, name));
+    interfaces.push_back({.address = place.ToString(),
                           .host_name = name,
                           .mac = mac ? std::string(Trim(*mac)) : std::string(),
                           .name = name,
@@ -248,7 +259,7 @@ Result<std::vector<ContainerInterface>> PciAccelerator::InterfacesOf(const PciAd
     if (network.interface.empty() && network.addresses.empty() && !network.mtu) return interfaces;
     return Fail(Code::kUnsupported, fmt::format("{} has no network interface that could be named "
                                                 "or addressed",
-                                                address.ToString()));
+                                                place.ToString()));
   }
   // A function with several ports keeps their names but for the first.
   ContainerInterface& first = interfaces.front();

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "hal/accel/accelerator.h"
+#include "hal/pci/device_place.h"
 #include "hal/pci/driver_binding.h"
 
 namespace drapci::hal {
@@ -42,6 +43,10 @@ class PciAccelerator : public Accelerator {
   Result<ContainerEdits> EditsOf(const PciAddress& address, const PartRequest& request,
                                  MonotonicTime deadline) const;
 
+  // The same of a device whose kernel driver has it already; `name`: what DRAPCI_DEVICE_* tells.
+  Result<ContainerEdits> KernelEditsOf(const DevicePlace& place, std::string_view name,
+                                       const PartRequest& request, MonotonicTime deadline) const;
+
   // The edits of a part that is these nodes of the function's kernel driver and nothing else of it;
   // waits for them.
   Result<ContainerEdits> EditsOfNodes(std::string_view part, std::vector<std::string> nodes,
@@ -58,8 +63,8 @@ class PciAccelerator : public Accelerator {
   const AcceleratorPolicy& policy() const { return policy_; }
 
  private:
-  // The interfaces of a function, as the container shall have them.
-  Result<std::vector<ContainerInterface>> InterfacesOf(const PciAddress& address,
+  // The interfaces of a device, as the container shall have them.
+  Result<std::vector<ContainerInterface>> InterfacesOf(const DevicePlace& place,
                                                        const PartRequest& request,
                                                        MonotonicTime deadline) const;
 

@@ -66,8 +66,8 @@ Result<std::vector<std::string>> ListIfThere(const Sysfs& sysfs, const std::stri
 
 }  // namespace
 
-Result<std::vector<std::string>> DeviceNodes(const Sysfs& sysfs, const PciAddress& address) {
-  DRAPCI_TRY(const std::string dir, sysfs.Resolve(address.SysfsPath()));
+Result<std::vector<std::string>> DeviceNodes(const Sysfs& sysfs, const DevicePlace& place) {
+  DRAPCI_TRY(const std::string dir, place.Path(sysfs));
   std::vector<std::string> nodes;
   DRAPCI_CHECK(Collect(sysfs, dir, 0, nodes));
   std::ranges::sort(nodes);
@@ -76,8 +76,8 @@ Result<std::vector<std::string>> DeviceNodes(const Sysfs& sysfs, const PciAddres
   return nodes;
 }
 
-Result<std::vector<std::string>> NetworkInterfaces(const Sysfs& sysfs, const PciAddress& address) {
-  DRAPCI_TRY(const std::string dir, sysfs.Resolve(address.SysfsPath()));
+Result<std::vector<std::string>> NetworkInterfaces(const Sysfs& sysfs, const DevicePlace& place) {
+  DRAPCI_TRY(const std::string dir, place.Path(sysfs));
   DRAPCI_TRY(std::vector<std::string> interfaces, ListIfThere(sysfs, dir + "/net"));
   DRAPCI_TRY(const std::vector<std::string> children, ListIfThere(sysfs, dir));
   for (const std::string& child : children) {

@@ -11,20 +11,28 @@ namespace drapci::plugin {
 namespace {
 
 // The interface at home; nothing when it is not there.
-std::optional<std::string> AtHome(const HookHost& host, const hal::PciAddress& function) {
+std::optional<std::string> AtHome(const HookHost& host, const hal::DevicePlace& function) {
   const auto names = hal::NetworkInterfaces(host.sysfs, function);
   if (!names || names->empty()) return std::nullopt;
   return names->front();
 }
 
+// As the kernel calls the interface's parent: "0000:02:10.6", "mlx5_core.sf.4".
+std::string DeviceOf(const hal::Sysfs& sysfs, const hal::DevicePlace& function) {
+  if (!function.sf) return function.function.ToString();
+  const auto path = function.Path(sysfs);
+  return path ? path->substr(path->rfind('/') + 1) : function.ToString();
+}
+
 // The interface in another namespace: by its function where the kernel tells (Linux 5.14 and
 // newer), else by its name.
-std::optional<hal::Link> In(hal::Netlink& netlink, const Attachment& wish) {
+std::optional<hal::Link> In(const hal::Sysfs& sysfs, hal::Netlink& netlink,
+                            const Attachment& wish) {
   const auto links = hal::ListLinks(netlink);
   if (!links) return std::nullopt;
-  const std::string address = wish.function.ToString();
+  const std::string device = DeviceOf(sysfs, wish.function);
   const auto found = std::ranges::find_if(*links, [&](const hal::Link& link) {
-    return link.parent == address || (link.parent.empty() && link.name == wish.name);
+    return link.parent == device || (link.parent.empty() && link.name == wish.name);
   });
   if (found == links->end()) return std::nullopt;
   return *found;
@@ -50,7 +58,7 @@ Result<> Attach(HookHost& host, const UniqueFd& container, const Attachment& wis
   bool moved = false;
   const bool found = host.wait_for_link([&] {
     home = AtHome(host, wish.function);
-    if (!home) moved = In(*inside, wish).has_value();
+    if (!home) moved = In(host.sysfs, *inside, wish).has_value();
     return home || moved;
   });
   if (!found) {

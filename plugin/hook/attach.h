@@ -12,12 +12,12 @@
 #include "hal/os/netlink.h"
 #include "hal/os/network_namespaces.h"
 #include "hal/os/sysfs.h"
-#include "hal/pci/address.h"
+#include "hal/pci/device_place.h"
 
 namespace drapci::plugin {
 
 struct Attachment {
-  hal::PciAddress function;
+  hal::DevicePlace function;
   std::string name;  // in the container
   std::optional<int64_t> mtu;
   std::vector<std::string> addresses;
@@ -33,10 +33,10 @@ struct HookHost {
   std::function<bool(const std::function<bool()>& done)> wait_for_link;
 };
 
-// Moves the function's interface into `container`, names and addresses it, and brings it up.
-// Repeating it (another container of the same network namespace) changes nothing. An interface that
-// has not yet come back from a container that has ended is waited for. kBusy when another container
-// has it.
+// Moves the interface of the function, or sub-function, into `container`, names and addresses it,
+// and brings it up. Repeating it (another container of the same network namespace) changes nothing.
+// An interface that has not yet come back from a container that has ended is waited for. kBusy when
+// another container has it.
 Result<> Attach(HookHost& host, const UniqueFd& container, const Attachment& wish);
 
 }  // namespace drapci::plugin

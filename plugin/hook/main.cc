@@ -90,8 +90,14 @@ Result<> Run(const Wish& wish) {
   return wish.function.empty() ? Result<>() : AttachTo(pid, wish.attachment);
 }
 
+std::optional<hal::DevicePlace> ParseFunction(const std::string& text) {
+  if (const auto address = hal::PciAddress::Parse(text)) return hal::DevicePlace(*address);
+  return hal::DevicePlace::Parse(text);
+}
 std::string CheckFunction(const std::string& text) {
-  return hal::PciAddress::Parse(text) ? "" : "must be a PCI address such as 0000:02:10.6";
+  return ParseFunction(text)
+             ? ""
+             : "must be a PCI address such as 0000:02:10.6, or a sub-function: 0000:03:00.0/sf3";
 }
 std::string CheckName(const std::string& text) {
   return hal::IsInterfaceName(text) ? "" : "is no name of a network interface";
@@ -114,8 +120,9 @@ int Main(int argc, char** argv) {
         "by container runtimes.",
         "drapci-hook");
     app.set_version_flag("--version", std::string("drapci-hook " DRAPCI_VERSION));
-    auto* function = app.add_option("--function", wish.function,
-                                    "the PCI function whose interface the container gets");
+    auto* function = app.add_option(
+        "--function", wish.function,
+        "the PCI function, or sub-function of one, whose interface the container gets");
     auto* name = app.add_option("--name", to.name, "the interface's name in the container");
     function->check(CheckFunction)->needs(name);
     name->check(CheckName)->needs(function);
@@ -132,7 +139,7 @@ int Main(int argc, char** argv) {
       fmt::print(stderr, "drapci-hook: --function and --name, or --limit\n");
       return 2;
     }
-    if (!wish.function.empty()) to.function = *hal::PciAddress::Parse(wish.function);
+    if (!wish.function.empty()) to.function = *ParseFunction(wish.function);
     if (const auto done = Run(wish); !done) {
       fmt::print(stderr, "drapci-hook: {}\n", done.error().what);
       return 1;

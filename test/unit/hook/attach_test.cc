@@ -6,7 +6,9 @@
 
 #include <cstring>
 
+#include "hal/net/devlink.h"
 #include "hal/net/link.h"
+#include "test/sim/board/board.h"
 #include "test/sim/fake_host.h"
 
 namespace drapci::plugin {
@@ -130,6 +132,36 @@ TEST_F(Attaching, RepeatedChangesNothing) {
   EXPECT_EQ(Vf(), first);
   EXPECT_EQ(Addresses(), addresses);
   EXPECT_THAT(machine_.kernel.Writes(), IsEmpty());
+}
+
+TEST_F(Attaching, MovesTheInterfaceOfASubFunction) {
+  const auto board = sim::LoadBoard("smartnic", DRAPCI_SIM_BOARD_DIR);
+  ASSERT_TRUE(board) << board.error().what;
+  ASSERT_TRUE(sim::Install(machine_.kernel, {*board}));
+  const auto device = hal::DevlinkDevice::Of(*hal::PciAddress::Parse("0000:03:00.0"));
+  const auto devlink = hal::Devlink::Open(machine_.netlink);
+  ASSERT_TRUE(devlink);
+  ASSERT_TRUE(devlink->SetEswitch(device, hal::EswitchMode::kSwitchdev));
+  for (const uint32_t index : {0U, 3U}) {
+    const auto port = devlink->AddSubFunction(device, 0, hal::kFirstSfNumber + index);
+    ASSERT_TRUE(port) << port.error().what;
+    ASSERT_TRUE(devlink->SetActive(device, port->index, true));
+  }
+  machine_.kernel.RunDeferred();
+  Attachment wish = wish_;
+  wish.function = *hal::DevicePlace::Parse("0000:03:00.0/sf3");
+  for (int time = 0; time < 2; ++time) {
+    const auto done = Attach(wish);
+    ASSERT_TRUE(done) << done.error().what;
+    int inside = 0;
+    for (const sim::Interface& each : machine_.kernel.Interfaces()) {
+      if (each.name_space != Number(container_)) continue;
+      ++inside;
+      EXPECT_EQ(each.below, "mlx5_core.sf.3");
+      EXPECT_EQ(each.name, "net1");
+    }
+    EXPECT_EQ(inside, 1);
+  }
 }
 
 TEST_F(Attaching, FinishesWhatAnInterruptedHookHasBegun) {
