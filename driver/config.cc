@@ -12,6 +12,7 @@
 #include "driver/text.h"
 #include "driver/yaml_tree.h"
 #include "hal/base/parse.h"
+#include "hal/pci/device_place.h"
 
 namespace drapci::driver {
 namespace {
@@ -162,7 +163,7 @@ class Reader : private ConfigFields {
     using Vfs = hal::AcceleratorPolicy::Vfs;
     AcceleratorRule rule;
     bool has_match = false;
-    int count_line = 0, bandwidth_line = 0, queues_line = 0;
+    int count_line = 0, bandwidth_line = 0, queues_line = 0, subs_line = 0;
     const std::array fields{
         Field{"match",
               [&](const YamlNode& v, int line) {
@@ -193,6 +194,11 @@ class Reader : private ConfigFields {
              }),
         Choice<std::string>("eswitchMode", rule.policy.eswitch_mode,
                             {{"legacy", "legacy"}, {"switchdev", "switchdev"}}),
+        Field{"subFunctions",
+              [&](const YamlNode& v, int line) {
+                subs_line = line;
+                SubFunctions(v, line, rule);
+              }},
         Field{"workQueues",
               [&](const YamlNode& v, int line) {
                 queues_line = line;
@@ -213,6 +219,7 @@ class Reader : private ConfigFields {
     if (count_line != 0 && rule.policy.vfs == Vfs::kExisting) {
       Report(count_line, "vfCount has no meaning with vfs: existing; leave one of them out");
     }
+    if (subs_line != 0) CheckSubFunctions(subs_line, rule.policy);
     if (queues_line != 0 && rule.policy.vfs == Vfs::kExisting) {
       Report(queues_line,
              "workQueues has no meaning with vfs: existing, where somebody else makes the queues; "
@@ -222,6 +229,33 @@ class Reader : private ConfigFields {
       Report(bandwidth_line, "bandwidth is what shares divide; it needs shares: true beside it");
     }
     return rule;
+  }
+
+  void SubFunctions(const YamlNode& value, int line, AcceleratorRule& rule) {
+    const std::string allowed = fmt::format("1 to {}", hal::kMostSfs);
+    const std::string* text = Scalar("subFunctions", value, line, allowed);
+    if (text == nullptr) return;
+    const std::optional<int> number = ParseInt<int>(*text);
+    if (value.quoted || !number || *number < 1 || *number > hal::kMostSfs) {
+      return Refuse("subFunctions", value, allowed);
+    }
+    rule.policy.sub_functions = *number;
+  }
+
+  void CheckSubFunctions(int line, const hal::AcceleratorPolicy& policy) {
+    if (policy.eswitch_mode != "switchdev") {
+      Report(line,
+             "subFunctions are ports of a switch; they need eswitchMode: switchdev beside it");
+    }
+    if (policy.vfs == hal::AcceleratorPolicy::Vfs::kExisting) {
+      Report(line,
+             "subFunctions has no meaning with vfs: existing, where the mode of the switch is "
+             "somebody else's; leave one of them out");
+    }
+    if (policy.shares) {
+      Report(line,
+             "subFunctions and shares: true would divide one link twice; leave one of them out");
+    }
   }
 
   // How a DMA accelerator is divided.

@@ -52,6 +52,8 @@ struct AcceleratorPolicy {
   std::string services;  // what a QAT function offers, as its driver calls it; empty: as found
   // Of a network card with an embedded switch: "legacy" or "switchdev"; empty: as found.
   std::string eswitch_mode;
+  // Of such a card in "switchdev" mode: how many sub-functions claims can have made.
+  int sub_functions = 0;
   std::vector<WorkQueue> work_queues;  // of a DSA or IAA function; empty: the family's choice
   bool operator==(const AcceleratorPolicy&) const = default;
 };

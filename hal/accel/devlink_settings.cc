@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "hal/accel/devlink_sf.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/base/parse.h"
 #include "hal/net/link.h"
@@ -85,6 +86,8 @@ class PortSetting : public Setting {
     const auto want = PortState::Parse(value);
     if (!want) return BadValue(kPortSetting, value);
     DRAPCI_TRY(const Place place, Find(target));
+    // The first step of taking a sub-function away, before anything of it is touched.
+    if (place.sf && want->up == false) DRAPCI_CHECK(CheckSfUnused(host_.sysfs, *place.sf));
     DRAPCI_TRY(const PortState now, Read(place));
     // One after another: the kernel has no message for all, and stops in the middle of one.
     if (want->mac && want->mac != now.mac) {
@@ -129,15 +132,24 @@ class PortSetting : public Setting {
     Devlink devlink;
     DevlinkDevice device;
     DevlinkPort port;
+    std::optional<DevicePlace> sf = {};
   };
 
   Result<Place> Find(std::string_view target) const {
+    if (const auto sf = DevicePlace::Parse(target); sf && sf->sf) return FindSf(*sf);
     const auto place = FunctionPlace::Parse(target);
     if (!place || !place->vf) return BadTarget(kPortSetting, target);
     DRAPCI_CHECK(place->Find(host_.sysfs));
     DRAPCI_TRY(const Devlink devlink, Devlink::Open(host_.netlink));
     DRAPCI_TRY(DevlinkPort port, PortOfVf(devlink, place->pf, *place->vf));
     return Place{devlink, DevlinkDevice::Of(place->pf), std::move(port)};
+  }
+
+  Result<Place> FindSf(const DevicePlace& place) const {
+    DRAPCI_CHECK(DevicePlace(place.function).Path(host_.sysfs));
+    DRAPCI_TRY(const Devlink devlink, Devlink::Open(host_.netlink));
+    DRAPCI_TRY(DevlinkPort port, PortOfSf(devlink, place));
+    return Place{devlink, DevlinkDevice::Of(place.function), std::move(port), place};
   }
 
   Result<PortState> Read(const Place& place) const {
@@ -244,6 +256,7 @@ Result<DevlinkPort> PortOfVf(const Devlink& devlink, const PciAddress& pf, int v
 void AddDevlinkSettings(Host& host, SettingTable& table) {
   table.emplace(kEswitchSetting, std::make_unique<EswitchSetting>(host));
   table.emplace(kPortSetting, std::make_unique<PortSetting>(host));
+  AddSfSetting(host, table);
 }
 
 }  // namespace drapci::hal

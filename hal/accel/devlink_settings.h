@@ -1,9 +1,10 @@
-// The settings of network cards with an embedded switch, by devlink.
+// The settings of network cards with an embedded switch, by devlink; devlink.sf is in devlink_sf.h.
 //
 //   devlink.eswitch  target: PF; value: "legacy" or "switchdev". Not changed while the PF has VFs
 //   or
 //                    sub-functions, which would lose their ports under their users (kBusy).
-//   devlink.port     target: VF by place ("0000:03:00.0/vf3"), in switchdev mode; value:
+//   devlink.port     target: VF or sub-function by place ("0000:03:00.0/vf3"), in switchdev mode;
+//   value:
 //                    PortState ("mac=02:00:00:00:00:07 tx_max=25000000 representor=up"). A wish
 //                    names only what it is about. kGone where the switch has no port for it.
 #pragma once

@@ -41,6 +41,7 @@ constexpr struct {
                    {"pf", "pf"},
                    {"queue", "queue"},
                    {"services", "services"},
+                   {"sf", "sf"},
                    {"size", "entries"},
                    {"slot", "slot"},
                    {"unique_id", "uniqueID"},

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "hal/accel/devlink_sf.h"
 #include "hal/accel/idxd_settings.h"
 #include "hal/accel/pci_settings.h"
 #include "hal/accel/qat_settings.h"
+#include "hal/pci/device_place.h"
 
 namespace {
 
@@ -29,6 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(PciAddress::Parse(address->ToString()) == address);
   }
   if (const auto place = FunctionPlace::Parse(text)) Require(place->ToString() == text);
+  if (const auto place = DevicePlace::Parse(text)) Require(place->ToString() == text);
+  if (const auto index = ParseSfName(text)) Require(SfName(*index) == text);
+  if (const auto state = SfState::Parse(text)) Require(state->ToString() == text);
   if (const auto index = ParseVfName(text)) Require(VfName(*index) == text);
   if (const auto binding = ParseBinding(text)) {
     Require(FormatBinding(*binding) == text);

@@ -208,6 +208,7 @@ int Mlx5Model::SetActive(uint32_t index, bool active, std::string& text) {
     Detach(index);
     return 0;
   }
+  if (GivenNumber("sf-driver", 1) == 0) return 0;
   // sf/dev/dev.c: the device comes with an event of the firmware
   kernel().Defer(Milliseconds(100), [impl = &kernel(), pf = address(), index] {
     Function* owner = impl->Get(pf);
@@ -223,17 +224,38 @@ std::string Mlx5Model::Device(uint32_t index) const {
   return fmt::format("mlx5_core.sf.{}", index - kFirstSf + 2);  // ids of the host's, from 2
 }
 
+// drivers/infiniband/hw/mlx5/main.c: the RDMA device's parent is the sub-function's device
+std::vector<ChildDevice> Mlx5Model::Devices(uint32_t index) const {
+  const uint32_t sf = *ports.at(index).sf;
+  const std::string device = Device(index);
+  std::vector<ChildDevice> devices{
+      {.path = device,
+       .subsystem = "auxiliary",
+       .files = {{"sfnum", {.content = fmt::format("{}\n", sf), .mode = 0444}}}}};
+  const auto rdma =
+      std::ranges::find(function().spec.children, "infiniband", &ChildDevice::subsystem);
+  if (rdma == function().spec.children.end()) return devices;
+  const std::string verbs = fmt::format("uverbs{}", 100 + index - kFirstSf);
+  devices.push_back(
+      {.path = fmt::format("{}/{}s{}", device, rdma->path, sf), .subsystem = "infiniband"});
+  devices.push_back({.path = fmt::format("{}/infiniband_verbs/{}", device, verbs),
+                     .subsystem = "infiniband_verbs",
+                     .devname = "infiniband/" + verbs,
+                     .major = 2060,
+                     .minor = 292 + index - kFirstSf,
+                     .permissions = 0666});
+  return devices;
+}
+
 void Mlx5Model::Attach(uint32_t index) {
   DevlinkCardPort& port = ports.at(index);
   if (*port.attached) return;
   port.attached = true;
   const std::string device = Device(index);
-  const ChildDevice child{
-      .path = device,
-      .subsystem = "auxiliary",
-      .files = {{"sfnum", {.content = fmt::format("{}\n", *port.sf), .mode = 0444}}}};
-  kernel().MakeChild(function().dir, child);
-  function().live_children.push_back(child);
+  for (const ChildDevice& child : Devices(index)) {
+    kernel().MakeChild(function().dir, child);
+    function().live_children.push_back(child);
+  }
   kernel().AddInterface(
       function(),
       {.name = fmt::format("enp{}s{}f{}s{}", address().bus, address().device, address().function,
@@ -255,10 +277,13 @@ void Mlx5Model::Detach(uint32_t index) {
       interfaces, [&](const LiveInterface& live) { return live.now.below == device; });
   if (net != interfaces.end()) kernel().RemoveInterface(function(), net->now.id);
   auto& children = function().live_children;
-  const auto child = std::ranges::find(children, device, &ChildDevice::path);
-  if (child == children.end()) return;
-  kernel().RemoveChild(function().dir, *child);
-  children.erase(child);
+  const std::vector<ChildDevice> gone = Devices(index);
+  for (auto each = gone.rbegin(); each != gone.rend(); ++each) {
+    const auto child = std::ranges::find(children, each->path, &ChildDevice::path);
+    if (child == children.end()) continue;
+    kernel().RemoveChild(function().dir, *child);
+    children.erase(child);
+  }
 }
 
 // sf/devlink.c mlx5_devlink_sf_port_del

@@ -3,6 +3,7 @@
 // 6.12, drivers/net/ethernet/mellanox/mlx5/core).
 //
 // `model` of a board: speed (Mbit/s, 25000), sfs (how many sub-functions the firmware allows, 0),
+// sf-driver (0: no driver takes them when they are active),
 // busy (1: traffic rules hold the switch), vfs-first (1: the mode is fixed while VFs are there, as
 // in ice), eswitch (0: no such operations), min-rate (0: no tx_share), serial, board-serial,
 // firmware, fatal (the error count of the reporter fw_fatal).
@@ -16,6 +17,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "test/sim/devlink/card.h"
 #include "test/sim/drivers/driver_model.h"
@@ -40,8 +42,10 @@ class Mlx5Model : public DriverModel, public DevlinkCard {
   int SetRate(std::optional<uint32_t> port, const DevlinkRates& rates, std::string& text) override;
 
  private:
-  // The devices of an active sub-function: "mlx5_core.sf.2".
-  std::string Device(uint32_t sf) const;
+  // The device of an active sub-function: "mlx5_core.sf.2"; and all that there are of it, where the
+  // function has RDMA those below as well.
+  std::string Device(uint32_t index) const;
+  std::vector<ChildDevice> Devices(uint32_t index) const;
   void Attach(uint32_t port);
   void Detach(uint32_t port);
   // The port's interface on the host's side.

@@ -339,6 +339,21 @@ TEST(Config, ReadsTheModeOfAnEmbeddedSwitch) {
               ElementsAre(HasSubstr("legacy, switchdev")));
 }
 
+TEST(Config, ReadsHowManySubFunctionsACardHas) {
+  const std::string rule = "accelerators: [{match: {}, eswitchMode: switchdev, subFunctions: ";
+  EXPECT_EQ(Good(rule + "8}]").accelerators.at(0).policy.sub_functions, 8);
+  EXPECT_EQ(Good("accelerators: [{match: {}}]").accelerators.at(0).policy.sub_functions, 0);
+  for (const char* bad : {"0", "501", "-1", "x", "'8'"}) {
+    EXPECT_THAT(Errors(rule + bad + "}]"), ElementsAre(HasSubstr("1 to 500"))) << bad;
+  }
+  for (const char* mode : {"", ", eswitchMode: legacy"}) {
+    EXPECT_THAT(Errors(fmt::format("accelerators: [{{match: {{}}, subFunctions: 8{}}}]", mode)),
+                ElementsAre(HasSubstr("they need eswitchMode: switchdev beside it")));
+  }
+  EXPECT_THAT(Errors(rule + "8, vfs: existing}]"), ElementsAre(HasSubstr("vfs: existing")));
+  EXPECT_THAT(Errors(rule + "8, shares: true}]"), ElementsAre(HasSubstr("one link twice")));
+}
+
 TEST(Config, ReadsHowADmaAcceleratorIsDivided) {
   const Config config = Good(
       "accelerators:\n- match: {}\n  services: sym;asym\n  workQueues:\n"

@@ -347,6 +347,8 @@ Family SmartNic() {
   network.interface = "net1";
   hal::AcceleratorPolicy switchdev;
   switchdev.eswitch_mode = "switchdev";
+  hal::AcceleratorPolicy with_sfs = switchdev;
+  with_sfs.sub_functions = 3;
   hal::AcceleratorPolicy fixed = switchdev;
   fixed.vfs = hal::AcceleratorPolicy::Vfs::kFixed;
   hal::AcceleratorPolicy shares = switchdev;
@@ -378,6 +380,20 @@ Family SmartNic() {
                       .wishes = {{.device = nic, .share = {{"bandwidth", 200'000'000}}}},
                       .other = {{.device = nic, .share = {{"bandwidth", 300'000'000}}}},
                       .policy = shares},
+                     {.name = "FirstSubFunction",
+                      .wishes = {{.device = nic + "-sf0"}},
+                      .policy = with_sfs,
+                      .in_cdi = {"mlx5_core.sf.2", "0000:03:00.0/sf0", "/dev/infiniband/uverbs100",
+                                 "rocep3s0s500"}},
+                     {.name = "SecondSubFunctionWithAddressAndRate",
+                      .wishes = {{.device = nic + "-sf2", .network = network}},
+                      .other = {{.device = nic + "-sf0"}},
+                      .policy = with_sfs,
+                      .in_cdi = {"net1"}},
+                     {.name = "SubFunctionBesideAVf",
+                      .wishes = {{.device = nic + "-sf1"}},
+                      .other = other,
+                      .policy = with_sfs},
                      {.name = "VfByVfio",
                       .wishes = {{.device = nic + "-vf0", .access = Access::kVfio}},
                       .policy = switchdev,

@@ -64,6 +64,13 @@ TEST(Examples, SetAddressAndRatesOfAVfAtItsSwitch) {
   EXPECT_EQ(network->vf.max_rate, 5000);
 }
 
+TEST(Examples, MakeASubFunction) {
+  const auto device = Example("smartnic-sf.yaml");
+  EXPECT_EQ(device.device, "pci-0000-03-00-0-sf0");
+  ASSERT_TRUE(device.network);
+  EXPECT_EQ(device.network->vf.mac, "02:00:00:00:00:32");
+}
+
 TEST(Examples, NameAndAddressAnInterface) {
   const auto network = Example("claim-vf-network.yaml").network;
   ASSERT_TRUE(network);
