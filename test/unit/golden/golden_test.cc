@@ -33,6 +33,7 @@ struct Golden {
   std::string board;                   // of test/sim/boards, with parameters
   std::string shared = {};             // the card that is offered in shares
   std::vector<std::string> only = {};  // cards, where the others are the same again
+  int sub_functions = 0;               // of cards with a switch, which is put into switchdev mode
 };
 
 void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.name; }
@@ -53,6 +54,7 @@ const Golden kGoldens[] = {
     {.name = "dsa", .board = "dsa", .only = {"0000:6a:01.0", "0000:6a:02.0"}},
     {.name = "qat", .board = "qat", .only = {"0000:6b:00.0"}},
     {.name = "smartnic", .board = "smartnic:vfs=2"},
+    {.name = "smartnic-sf", .board = "smartnic:vfs=1", .sub_functions = 2},
     {.name = "dfl-fpga", .board = "dfl-fpga"},
     {.name = "accel", .board = "accel"},
 };
@@ -88,6 +90,11 @@ class EveryGolden : public testing::TestWithParam<Golden> {
   static driver::Config Config() {
     driver::Config config;
     config.hook = "/hook";
+    if (GetParam().sub_functions != 0) {
+      driver::AcceleratorRule& rule = config.accelerators.emplace_back();
+      rule.policy.eswitch_mode = "switchdev";
+      rule.policy.sub_functions = GetParam().sub_functions;
+    }
     if (GetParam().shared.empty()) return config;
     driver::AcceleratorRule& rule = config.accelerators.emplace_back();
     rule.address = hal::PciAddress::Parse(GetParam().shared);

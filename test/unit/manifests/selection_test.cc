@@ -78,9 +78,10 @@ struct Choice {
 
 const Choice kChoices[] = {
     {"accelerator.dra.pci", "(?!.*-shared/).*-[0-9a-f]{2}-[0-9]"},
-    {"vf.dra.pci", "(sriov-nic|mixed-small|smartnic)/.*-vf[0-9]+"},
-    {"vf-vfio.dra.pci", "(sriov-nic|mixed-small|smartnic)/.*-vf[0-9]+"},
-    {"vf-vlan42", "(sriov-nic|mixed-small|smartnic)/.*-vf[0-9]+"},
+    {"vf.dra.pci", "(sriov-nic|mixed-small|smartnic(-sf)?)/.*-vf[0-9]+"},
+    {"vf-vfio.dra.pci", "(sriov-nic|mixed-small|smartnic(-sf)?)/.*-vf[0-9]+"},
+    {"vf-vlan42", "(sriov-nic|mixed-small|smartnic(-sf)?)/.*-vf[0-9]+"},
+    {"sf.dra.pci", "smartnic-sf/.*-sf[0-9]+"},
     {"nic-share.dra.pci", "sriov-nic-shared/pci-0000-02-00-0"},
     {"gpu.dra.pci",
      "(dgx-h100/pci-0000-1b-00-0|mi300x/pci-0000-0a-00-0|xe/pci-0000-3a-00-0|"
