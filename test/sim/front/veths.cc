@@ -169,6 +169,7 @@ std::optional<Interface> Veths::Make(const Interface& wanted) {
   }
   if (now) {
     now->function = wanted.function;
+    now->below = wanted.below;
     return *std::move(now);
   }
   // Without veth in the kernel or the right to it no other one can be made either.
