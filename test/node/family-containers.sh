@@ -8,12 +8,12 @@
 # shellcheck disable=SC2154,SC2317  # variables of the library; functions are called by `holds`
 set -u
 readonly all_cases=(nvidia-mig nvidia-whole amdgpu-partition amdgpu-whole amdgpu-share xe-vf xe-share xe-vfio dfl-slot
-  dsa-queue dsa-share iaa-queue qat-vf nic-vf nic-vfio nvme-whole function-whole)
+  dsa-queue dsa-share iaa-queue qat-vf nic-vf nic-vfio smartnic-vf smartnic-sf nvme-whole function-whole)
 
 # of CASE: its board, the PCI ids that the library looks for, what is prepared as $a, what another claim has beside it,
 # and the nodes and variables that the container must have: no others.
 of() {
-  config=() other=() nodes=() variables=() interfaces=() settings=() hook='' part=''
+  config=() other=() nodes=() variables=() interfaces=() settings=() hook='' part='' home=''
   case $1 in
     nvidia-mig)
       board=dgx-h100 ids='0x10de 0x2330' device=pci-0000-1b-00-0-1g-10gb-3
@@ -109,6 +109,7 @@ of() {
       config=(--config net.yaml)
       other=(--device pci-0000-02-00-0-vf1)
       variables=(DEVICE=0000:02:10.0 NETDEV=net1)
+      home=/sys/bus/pci/devices/0000:02:10.0
       interfaces=(net1)
       ;;
     nic-vfio)
@@ -117,6 +118,24 @@ of() {
       other=(--device pci-0000-02-00-0-vf1 --config vfio.yaml)
       nodes=("/dev/vfio/$(group_of 0000:02:10.0)" /dev/vfio/vfio)
       variables=(DEVICE=0000:02:10.0 'VFIO=[0-9]+')
+      ;;
+    smartnic-vf | smartnic-sf)
+      board=smartnic:enable-ms=0,disable-ms=0 ids='0x15b3 0x101f' device=pci-0000-03-00-0-${1#smartnic-}0
+      settings=("hook: $HOOK" 'accelerators:' '- match: {vendor: 0x15b3}' '  eswitchMode: switchdev' '  subFunctions: 2')
+      hook=1
+      config=(--config net.yaml)
+      other=(--device pci-0000-03-00-0-vf1)
+      variables=(NETDEV=net1 'RDMA=rocep3s0.*')
+      if [ "$1" = smartnic-vf ]; then
+        variables+=(DEVICE=0000:03:00.2)
+        home=/sys/bus/pci/devices/0000:03:00.2
+        nodes=(/dev/infiniband/uverbs10)
+      else
+        variables+=(DEVICE=mlx5_core.sf.2)
+        home=/sys/bus/pci/devices/0000:03:00.0/mlx5_core.sf.2
+        nodes=(/dev/infiniband/uverbs100)
+      fi
+      interfaces=(net1)
       ;;
     nvme-whole)
       board=mixed-small ids='0x144d 0xa824' device=pci-0000-18-00-0
@@ -244,7 +263,7 @@ admitted_are() {
 }
 interfaces_are() { same "$(seen "$1" interface)" "$(printf '%s\n' "${interfaces[@]}")"; }
 as_before() { same "$(drapci devices)" "$before"; }
-has_interface() { like "$(ls /sys/bus/pci/devices/0000:02:10.0/net)" .; }
+has_interface() { like "$(ls $home/net)" .; }
 
 # looks_right ENGINE FILE
 looks_right() {
